@@ -80,7 +80,7 @@ def endpoint_config(name: str, endpoint: EndpointSpec, port: int, quota: int | N
 
 
 def _limits(limits: LimitsSpec) -> dict[str, str]:
-    """The variables that `easel.studio.engine.limits` reads: a number each, and those of roles in one."""
+    """The variables that `easel.studio.engine.requests.limits` reads: a number each, and roles."""
     everyone = {f"EASEL_{name.upper()}": str(number) for name, number in limits.everyone.said.items()}
     roles = {role: one.said for role, one in limits if role != "everyone" and one.said}
     return everyone | ({"EASEL_LIMITS": json.dumps(roles, sort_keys=True)} if roles else {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from easel.studio.engine.face_detector import RetinaFace
+from easel.studio.engine.faces.face_detector import RetinaFace
 
 Tensors = dict[str, torch.Tensor]
 IN_THE_MIDDLE = ((220.0, 260.0), (420.0, 260.0), (320.0, 360.0), (240.0, 460.0), (400.0, 460.0))

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from easel.models import Architecture
-from easel.studio.engine.skeleton import skeleton
+from easel.studio.engine.checkpoints.skeleton import skeleton
 from easel.studio.families import family
 
 STARTER = Path(__file__).parents[2] / "image" / "starter" / "easel-starter.safetensors"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from easel.studio.engine.cpu_threads import SMALL, threads_for
+from easel.studio.engine.calls.cpu_threads import SMALL, threads_for
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]

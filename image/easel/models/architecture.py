@@ -12,7 +12,7 @@ order:
 4. for SD 2.x the file's name: 768 in it means v, as in the published 768-v-ema and v2-1_768-ema-pruned, and
    512 epsilon;
 5. else the family's usual way. For SD 2.x, which is published in both, `CheckpointIdentity.sure` is then
-   False, and the loader asks the UNet itself (engine/prediction.py).
+   False, and the loader asks the UNet itself (engine/checkpoints/prediction.py).
 """
 
 from __future__ import annotations

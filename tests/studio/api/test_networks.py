@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from easel.models import Kind, ModelFile
-from easel.studio.engine.loading import load_checkpoint
+from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
 from scripts.starter.pictures import COLOURS
 from tests.studio import networks
 from tests.studio.networks import STARTER

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from easel.models import Store
 from easel.studio.engine import count_tokens
-from easel.studio.engine.tokenizer import load_tokenizer
+from easel.studio.engine.text_models.tokenizer import load_tokenizer
 
 
 def tokens(client: Any, prompt: str, negative: str = "") -> tuple[dict[str, Any], dict[str, Any]]:

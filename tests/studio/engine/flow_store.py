@@ -16,11 +16,11 @@ from safetensors.torch import load_file, save_file
 from easel.models import PART_FACTS, Architecture, Store, needs_of, transformer_architecture
 from easel.studio import checkpoint_defaults
 from easel.studio.engine import Engine, loading
-from easel.studio.engine.skeleton import fill
+from easel.studio.engine.checkpoints.skeleton import fill
 from easel.studio.families import Family
 from tests.studio.engine import tiny
+from tests.studio.engine.latents.test_latent_spaces import published as published_vae
 from tests.studio.engine.quantised import gguf_files
-from tests.studio.engine.test_latent_spaces import published as published_vae
 from tests.studio.engine.text_models.test_mistral3 import tekken
 from tests.studio.engine.tiny_flow import tiny_flow
 from tests.studio.engine.transformers.published_files import published

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 
 from easel.models import Kind, Store
-from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.loading import load_checkpoint
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
+from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
 from easel.studio.families import family
 from tests.studio.engine.tiny import PUBLISHED, tiny
 

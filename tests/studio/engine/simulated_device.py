@@ -20,18 +20,18 @@ from PIL import Image
 
 from easel.models import Kind, ModelFile
 from easel.studio.engine import job_progress, job_queue, worker
-from easel.studio.engine.device_calls import UpscaleCall
-from easel.studio.engine.extra_networks import Asked
-from easel.studio.engine.fair_share import FairShare
-from easel.studio.engine.job import Job
-from easel.studio.engine.job_queue import JobQueue
-from easel.studio.engine.limits import Limits
+from easel.studio.engine.calls.device_calls import UpscaleCall
 from easel.studio.engine.loop import Turned
+from easel.studio.engine.networks.extra_networks import Asked
 from easel.studio.engine.observer import EngineObservers
 from easel.studio.engine.pace import Pace
 from easel.studio.engine.picture import Picture
-from easel.studio.engine.picture_prompts import PicturePrompts
-from easel.studio.engine.request import TextToImage
+from easel.studio.engine.queue.fair_share import FairShare
+from easel.studio.engine.queue.job import Job
+from easel.studio.engine.queue.job_queue import JobQueue
+from easel.studio.engine.requests.limits import Limits
+from easel.studio.engine.requests.request import TextToImage
+from easel.studio.engine.texts.picture_prompts import PicturePrompts
 from easel.studio.engine.worker import Worker
 
 TURN, PICTURE = 0.25, 8
@@ -59,20 +59,37 @@ class Clock:
     perf_counter = time = monotonic
 
 
+class AtHand:
+    """What the worker needs of the checkpoint that serves."""
+
+    def __init__(self, clock: Clock, switch: float) -> None:
+        self.file: ModelFile | None = None
+        self.checkpoint = None
+        self.resident = 1
+        self.switches = 0
+        self._clock, self._switch = clock, switch
+
+    def switch(self, file: ModelFile, report: object) -> None:
+        self._clock.now += self._switch
+        self.switches += 1
+        self.file = file
+
+    def prefetch(self, file: ModelFile) -> bool:
+        return False
+
+
 class Device:
     """What the worker needs of the loop."""
 
     def __init__(self, clock: Clock, switch: float) -> None:
         self.active: list[Picture] = []
-        self.serving: ModelFile | None = None
-        self.checkpoint = None
+        self.at_hand = AtHand(clock, switch)
         self.had: Counter[str] = Counter()
         self.first: dict[str, float] = {}
         """When each person's first turn began."""
-        self.switches = 0
-        self.resident, self.device = 1, "played"
+        self.device = "played"
         self.widths = SimpleNamespace(now=lambda: (1, ""), keep=lambda *, at_rest: None)
-        self._clock, self._switch = clock, switch
+        self._clock = clock
         self._turns = FairShare()
 
     def drawing(self) -> Counter[str]:
@@ -80,14 +97,6 @@ class Device:
 
     def room(self) -> bool:
         return not self.active
-
-    def switch(self, file: ModelFile, report: object) -> None:
-        self._clock.now += self._switch
-        self.switches += 1
-        self.serving = file
-
-    def prefetch(self, file: ModelFile) -> bool:
-        return False
 
     def begin(self, picture: Picture) -> None:
         picture.call = UpscaleCall(SimpleNamespace(cost=1))  # type: ignore[arg-type]

@@ -56,9 +56,9 @@ def test_twenty_people_and_five_checkpoints(
     crowd(simulation, random.Random(7))
     simulation.run(seconds)
     had = [simulation.device.had[f"p{person}"] for person in range(20)]
-    print(f"Jain {jain(had):.4f}, {simulation.device.switches} switches of {switch} s in {seconds} s")
+    print(f"Jain {jain(had):.4f}, {simulation.device.at_hand.switches} switches of {switch} s in {seconds} s")
     assert jain(had) >= 0.95
-    assert simulation.device.switches * switch <= seconds / 5
+    assert simulation.device.at_hand.switches * switch <= seconds / 5
 
 
 @pytest.mark.parametrize("seconds", [600, pytest.param(7200, marks=pytest.mark.slow)])
@@ -98,7 +98,7 @@ def test_a_day_of_twenty_people(monkeypatch: pytest.MonkeyPatch) -> None:
     simulation.run(24 * 3600)
     factors = sorted(waits(simulation.requests, 20))
     print(
-        f"{len(factors)} requests, {simulation.device.switches} switches, of the share's time: "
+        f"{len(factors)} requests, {simulation.device.at_hand.switches} switches, of the share's time: "
         f"median {statistics.median(factors):.2f}, 99 % {factors[len(factors) * 99 // 100]:.2f}, "
         f"worst {factors[-1]:.2f}"
     )

@@ -25,9 +25,9 @@ from easel.studio.engine import (
     TextToImage,
     shared_call,
 )
-from easel.studio.engine import job_queue as job_queue_module
 from easel.studio.engine import worker as worker_module
-from easel.studio.engine.device_calls import BackboneCall
+from easel.studio.engine.calls.device_calls import BackboneCall
+from easel.studio.engine.queue import job_queue as job_queue_module
 
 SMALL = TextToImage(prompt="a red circle on blue", width=64, height=64, steps=4, seed=7, sampler="Euler")
 WAIT = 120

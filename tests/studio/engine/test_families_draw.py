@@ -17,17 +17,17 @@ from PIL import Image, ImageDraw, ImageOps
 
 from easel.models import Architecture
 from easel.studio.engine import TextToImage
-from easel.studio.engine.extra_networks import Asked
-from easel.studio.engine.image_to_image import ImageToImage, Mask
+from easel.studio.engine.calls.step_times import StepTimes
 from easel.studio.engine.imaging import MaskedContent
-from easel.studio.engine.job import Job
-from easel.studio.engine.loading import load_checkpoint
+from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
 from easel.studio.engine.loop import Loop
+from easel.studio.engine.networks.extra_networks import Asked
 from easel.studio.engine.picture import Picture
-from easel.studio.engine.picture_prompts import PicturePrompts
-from easel.studio.engine.second_pass import HiresFix
-from easel.studio.engine.source_image import prepared_sources
-from easel.studio.engine.step_times import StepTimes
+from easel.studio.engine.queue.job import Job
+from easel.studio.engine.requests.image_to_image import ImageToImage, Mask
+from easel.studio.engine.requests.second_pass import HiresFix
+from easel.studio.engine.requests.source_image import prepared_sources
+from easel.studio.engine.texts.picture_prompts import PicturePrompts
 from tests.studio.engine.tiny import PUBLISHED, tiny
 
 ASKED = TextToImage(
@@ -42,11 +42,11 @@ class Drawing:
         made = tiny(architecture, folder)
         self.file = made.write(folder / "tiny.safetensors")
         self.loop = Loop(StepTimes(math.inf), "cpu", torch.float32)
-        self.loop._load = lambda file, report, **_: load_checkpoint(  # type: ignore[method-assign]
+        self.loop.at_hand._load = lambda file, report, **_: load_checkpoint(  # type: ignore[method-assign]
             file, device=torch.device("cpu"), dtype=torch.float32, family=made.family
         )
-        self.loop.switch(self.file)
-        self.checkpoint = self.loop.checkpoint
+        self.loop.at_hand.switch(self.file)
+        self.checkpoint = self.loop.at_hand.checkpoint
 
     def draw(self, request: TextToImage) -> Image.Image:
         return self.drawn(request)[0]

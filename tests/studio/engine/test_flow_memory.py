@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from easel.models import Architecture
-from easel.studio.engine.memory import SLACK
-from easel.studio.engine.memory_plan import WeightBytes, WeightPlacement, need
-from easel.studio.engine.placing import drawing_bytes
+from easel.studio.engine.checkpoints.skeleton import skeleton
+from easel.studio.engine.loading.placing import drawing_bytes
+from easel.studio.engine.memory.device_memory import SLACK
+from easel.studio.engine.memory.memory_plan import WeightBytes, WeightPlacement, need
 from easel.studio.engine.quantised.packing import expanding_bytes
-from easel.studio.engine.skeleton import skeleton
 from easel.studio.families import HERE, family
 from infra.shapes import FAMILIES, SHAPES
 

@@ -17,11 +17,11 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 
 from easel.models import Architecture
 from easel.studio.engine import TextToImage
-from easel.studio.engine.conditioning_schedule import Guidance
-from easel.studio.engine.device_calls import BackboneCall, VaeCall
-from easel.studio.engine.image_to_image import ImageToImage, Mask
+from easel.studio.engine.calls.device_calls import BackboneCall, VaeCall
 from easel.studio.engine.imaging import MaskedContent
-from easel.studio.engine.latent_spaces import latent_space
+from easel.studio.engine.latents.latent_spaces import latent_space
+from easel.studio.engine.requests.image_to_image import ImageToImage, Mask
+from easel.studio.engine.texts.conditioning_schedule import Guidance
 from easel.studio.engine.transformers.patches import unpacked
 from tests.studio.engine.test_flows_draw import ASKED, MASK, PICTURE, Drawing, file
 
@@ -102,7 +102,7 @@ def walked(drawing: Drawing, request: TextToImage) -> tuple[Guidance, torch.Tens
 def pipeline(drawing: Drawing, name: str, patch: pytest.MonkeyPatch) -> Any:
     """diffusers' own, of the loop's modules; without text encoders, for texts are given. Of the VAE's answer
     it takes the middle, as A1111 does."""
-    kind, loaded = getattr(diffusers, name), drawing.loop.checkpoint
+    kind, loaded = getattr(diffusers, name), drawing.loop.at_hand.checkpoint
     assert loaded is not None
     parts = {
         "scheduler": FlowMatchEulerDiscreteScheduler.from_config(dict(drawing.family.scheduler_config)),

@@ -16,17 +16,17 @@ from safetensors.torch import load_file, save_file
 
 from easel.models import PART_FACTS, Architecture, FileError, ModelFile
 from easel.studio.engine import Engine, TextToImage, checkpoint_cache
-from easel.studio.engine.checkpoint_cache import copied
-from easel.studio.engine.extra_networks import Asked
-from easel.studio.engine.job import Job
+from easel.studio.engine.calls.step_times import StepTimes
+from easel.studio.engine.calls.vae_runs import LatentPreviews
+from easel.studio.engine.checkpoints.shared_encoders import SharedEncoders
+from easel.studio.engine.loading.checkpoint_cache import copied
 from easel.studio.engine.loop import Loop
-from easel.studio.engine.memory import DeviceMemory
+from easel.studio.engine.memory.device_memory import DeviceMemory
+from easel.studio.engine.networks.extra_networks import Asked
 from easel.studio.engine.picture import Picture
-from easel.studio.engine.picture_prompts import PicturePrompts
 from easel.studio.engine.quantised.packed_linear import PackedLinear
-from easel.studio.engine.shared_encoders import SharedEncoders
-from easel.studio.engine.step_times import StepTimes
-from easel.studio.engine.vae_runs import LatentPreviews
+from easel.studio.engine.queue.job import Job
+from easel.studio.engine.texts.picture_prompts import PicturePrompts
 from tests.studio.engine.flow_store import CHECKPOINTS, FlowStore, Made, engine, in_type, maker, write_sd1
 from tests.studio.engine.quantised import packed_files
 
@@ -146,7 +146,7 @@ def test_packed_by_makers(made: Made, architecture: Architecture, pack: Any, off
 
 def load(files: FlowStore, name: str) -> Any:
     """The checkpoint as the engine loads it."""
-    from easel.studio.engine.loading import load_checkpoint
+    from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
 
     with_all = Engine(files.store(), device="cpu")
     return load_checkpoint(
@@ -188,16 +188,16 @@ def test_a_text_encoder_of_two_is_in_memory_once(made: Made) -> None:
     flux, chroma = (store.find_checkpoint(f"tiny-{kind.value}") for kind in kinds)
     parts = Engine(store, device="cpu")._chosen.files
     loop = Loop(StepTimes(math.inf), "cpu", torch.float32, others=parts)
-    loop.switch(flux)
-    (_, t5), whole = loop.checkpoint.text_encoders, loop.checkpoint.nbytes
-    loop.switch(chroma)
-    assert loop.checkpoint.text_encoders[0] is t5
-    ahead = loop._cache
+    loop.at_hand.switch(flux)
+    (_, t5), whole = loop.at_hand.checkpoint.text_encoders, loop.at_hand.checkpoint.nbytes
+    loop.at_hand.switch(chroma)
+    assert loop.at_hand.checkpoint.text_encoders[0] is t5
+    ahead = loop.at_hand._cache
     ahead.prefetch(flux)
-    loop.switch(flux)
-    assert (loop.checkpoint.text_encoders[1], loop.checkpoint.nbytes) == (t5, whole)
+    loop.at_hand.switch(flux)
+    assert (loop.at_hand.checkpoint.text_encoders[1], loop.at_hand.checkpoint.nbytes) == (t5, whole)
     memory, shared = DeviceMemory(torch.device("cpu")), SharedEncoders()
-    copies = [copied(loop.checkpoint, memory, shared) for _ in range(2)]
+    copies = [copied(loop.at_hand.checkpoint, memory, shared) for _ in range(2)]
     assert copies[0].text_encoders[1] is copies[1].text_encoders[1] is not t5
     assert copies[0].backbone is not copies[1].backbone
     with engine(files) as running:
@@ -209,10 +209,10 @@ def test_a_text_encoder_of_two_is_in_memory_once(made: Made) -> None:
     })  # fmt: skip
     for file in (files.root / "text_encoder").glob("t5*"):
         assert file.name == "t5xxl.safetensors" or not file.unlink()
-    loop.switch(chroma)
-    loop._cache.drop_oldest()
+    loop.at_hand.switch(chroma)
+    loop.at_hand._cache.drop_oldest()
     again = Loop(StepTimes(math.inf), "cpu", torch.float32, others=parts)
-    again._cache.shared = loop._cache.shared
+    again._cache.shared = loop.at_hand._cache.shared
     again.switch(chroma)
     assert again.checkpoint.text_encoders[0] is not t5
 
@@ -324,25 +324,25 @@ def test_text_encoders_on_a_card_and_in_main_memory(made: Made) -> None:
     def t5(checkpoint: Any) -> Any:
         return checkpoint.text_encoders[-1]
 
-    loop.switch(flux)
-    on_card = t5(loop.checkpoint)
+    loop.at_hand.switch(flux)
+    on_card = t5(loop.at_hand.checkpoint)
     assert np.array_equal(through(loop, flux), alone["flux-dev"])
     kept = []
     for file in (chroma, flux, chroma):
-        loop.switch(file)
-        kept.append(loop._cache._kept[flux])
-        assert t5(loop.checkpoint) is on_card
+        loop.at_hand.switch(file)
+        kept.append(loop.at_hand._cache._kept[flux])
+        assert t5(loop.at_hand.checkpoint) is on_card
         assert np.array_equal(through(loop, file), alone[file.name[5:-12]])
     assert kept[0] is kept[1] is kept[2]  # who goes back to where it waits is not copied there again
-    waiting = [t5(one) for one in loop._cache._kept.values()]
+    waiting = [t5(one) for one in loop.at_hand._cache._kept.values()]
     assert len(waiting) == 2
     assert waiting[0] is waiting[1] is not on_card
     del on_card
-    loop._serve(None)
+    loop.at_hand._serve(None)
     gc.collect()
-    assert {place for _, place in loop._cache.shared._there} == {"cpu"}
-    loop.switch(flux)
-    assert t5(loop.checkpoint) is not waiting[0]
+    assert {place for _, place in loop.at_hand._cache.shared._there} == {"cpu"}
+    loop.at_hand.switch(flux)
+    assert t5(loop.at_hand.checkpoint) is not waiting[0]
     assert np.array_equal(through(loop, flux), alone["flux-dev"])
 
 

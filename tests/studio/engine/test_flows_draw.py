@@ -15,18 +15,18 @@ from PIL import Image, ImageDraw
 
 from easel.models import Architecture
 from easel.studio.engine import InvalidRequest, TextToImage
-from easel.studio.engine.device_calls import BackboneCall
-from easel.studio.engine.extra_networks import Asked
-from easel.studio.engine.image_to_image import FoundNoise, ImageToImage, Mask
-from easel.studio.engine.job import Job
-from easel.studio.engine.loading import load_checkpoint
+from easel.studio.engine.calls.device_calls import BackboneCall
+from easel.studio.engine.calls.step_times import StepTimes
+from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
 from easel.studio.engine.loop import Loop
+from easel.studio.engine.networks.extra_networks import Asked
 from easel.studio.engine.picture import Picture
-from easel.studio.engine.picture_prompts import PicturePrompts
-from easel.studio.engine.second_pass import HiresFix
-from easel.studio.engine.shown_pictures import opened_pictures
-from easel.studio.engine.source_image import prepared_sources
-from easel.studio.engine.step_times import StepTimes
+from easel.studio.engine.queue.job import Job
+from easel.studio.engine.requests.image_to_image import FoundNoise, ImageToImage, Mask
+from easel.studio.engine.requests.second_pass import HiresFix
+from easel.studio.engine.requests.shown_pictures import opened_pictures
+from easel.studio.engine.requests.source_image import prepared_sources
+from easel.studio.engine.texts.picture_prompts import PicturePrompts
 from tests.studio.engine.tiny_flow import FLOWS_BY_DAY, tiny_flow
 
 ASKED = TextToImage(
@@ -48,10 +48,10 @@ class Drawing:
         made = tiny_flow(architecture, folder)
         self.family, self.file = made.family, made.file
         self.loop = Loop(StepTimes(math.inf), "cpu", torch.float32)
-        self.loop._load = lambda file, report, **_: load_checkpoint(  # type: ignore[method-assign]
+        self.loop.at_hand._load = lambda file, report, **_: load_checkpoint(  # type: ignore[method-assign]
             file, device=torch.device("cpu"), dtype=torch.float32, family=made.family
         )
-        self.loop.switch(self.file)
+        self.loop.at_hand.switch(self.file)
 
     def picture(self, request: TextToImage) -> Picture:
         request = request.resolved()

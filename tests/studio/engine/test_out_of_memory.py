@@ -13,10 +13,10 @@ import torch
 
 from easel.models import Store
 from easel.studio.engine import Engine, OutOfMemory, TextToImage, latent_spaces, shared_call
-from easel.studio.engine.batch_width import BatchWidth
-from easel.studio.engine.device_calls import BackboneCall
+from easel.studio.engine.calls.device_calls import BackboneCall
+from easel.studio.engine.calls.vae_runs import LatentPreviews
 from easel.studio.engine.picture import Picture
-from easel.studio.engine.vae_runs import LatentPreviews
+from easel.studio.engine.widths.batch_width import BatchWidth
 
 WAIT = 120
 SMALL = TextToImage(prompt="a red circle", width=128, height=128, steps=6, seed=3, sampler="Euler")

@@ -12,8 +12,8 @@ import torch
 
 from easel.studio.engine import Engine, HiresFix, Refiner, SamplerSettings, shared_call
 from easel.studio.engine import loop as loop_module
-from easel.studio.engine.device_calls import BackboneCall
-from easel.studio.engine.image_prompt_file import cross_attentions
+from easel.studio.engine.calls.device_calls import BackboneCall
+from easel.studio.engine.control_models.image_prompt_file import cross_attentions
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.serving import Serving
 from easel.studio.engine.text_keys import TextKeys

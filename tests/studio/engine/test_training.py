@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from easel.models import Architecture, Kind, ModelFile, Store
 from easel.studio.engine import Drawn, Engine, TextToImage
-from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.loading import load_checkpoint
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
+from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
 from easel.studio.engine.networks.low_rank import LowRank
 from easel.studio.engine.networks.network_file import load_network
 from easel.studio.engine.sampling.levels import NoiseLevels

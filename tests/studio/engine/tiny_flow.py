@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from easel.models import Architecture, Kind, ModelFile, folder_state
-from easel.studio.engine.skeleton import Skeleton, skeleton
+from easel.studio.engine.checkpoints.skeleton import Skeleton, skeleton
 from easel.studio.families import HERE, Family, read_family
 from tests.studio.engine.text_models.tiny_encoders import T5_WIDTH, narrow, qwen25_vl_with_tiny_sight
 

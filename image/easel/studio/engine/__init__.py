@@ -15,14 +15,11 @@ cheap: torch and diffusers come when the engine starts, or with the first name o
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from easel.studio.engine.capacity import MemoryUse
-from easel.studio.engine.chosen_parts import encoder_choices, find_part
+from easel.studio.engine.checkpoints.chosen_parts import encoder_choices, find_part
 from easel.studio.engine.control.preprocessors import PREPROCESSORS, Preprocessor, preprocessor
 from easel.studio.engine.control.unit import MAX_UNITS, ControlledPasses, ControlMode, ControlUnit
-from easel.studio.engine.controls import detected_map
-from easel.studio.engine.embedding_tensors import names_for, vectors_of
+from easel.studio.engine.control_models.controls import detected_map
 from easel.studio.engine.engine import Engine
-from easel.studio.engine.enlargement import Enlargement, UpscalerTiles
 from easel.studio.engine.errors import (
     SHUTTING_DOWN,
     EngineError,
@@ -37,20 +34,16 @@ from easel.studio.engine.errors import (
     UnknownSampler,
     check_range,
 )
-from easel.studio.engine.extra_networks import EmbeddingUse, LoraUse, alias_of, mentions, pickles
-from easel.studio.engine.face_files import (
+from easel.studio.engine.faces.face_files import (
     FaceRestoration,
     face_restorers,
     find_face_detector,
     find_face_files,
 )
-from easel.studio.engine.fair_share import FairShare
-from easel.studio.engine.image_to_image import FoundNoise, ImageToImage, Mask
 from easel.studio.engine.imaging import MaskedContent, ResizeMode, SoftInpainting
 from easel.studio.engine.interrogation.question import Interrogation, Interrogator
-from easel.studio.engine.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
-from easel.studio.engine.job_queue import Status
-from easel.studio.engine.limits import Limits
+from easel.studio.engine.loading.capacity import MemoryUse
+from easel.studio.engine.networks.extra_networks import EmbeddingUse, LoraUse, alias_of, mentions, pickles
 from easel.studio.engine.observer import EngineObserver, TimedCall
 from easel.studio.engine.pace import Pace, units_left
 from easel.studio.engine.prompts.comments import strip_comments
@@ -66,8 +59,14 @@ from easel.studio.engine.prompts.styles import (
     write_styles,
 )
 from easel.studio.engine.prompts.wildcards import WILDCARDS_FOLDER, Wildcards
-from easel.studio.engine.queue_bounds import Bound, Queue, see_that_there_is_room
-from easel.studio.engine.request import (
+from easel.studio.engine.queue.fair_share import FairShare
+from easel.studio.engine.queue.job import FINAL, Drawn, Job, JobState, ProgressReport, Watcher
+from easel.studio.engine.queue.job_queue import Status
+from easel.studio.engine.queue.queue_bounds import Bound, Queue, see_that_there_is_room
+from easel.studio.engine.queue.waiting_times import PersonsWork, ahead_of, by_person, time_for
+from easel.studio.engine.requests.image_to_image import FoundNoise, ImageToImage, Mask
+from easel.studio.engine.requests.limits import Limits
+from easel.studio.engine.requests.request import (
     DEEP,
     DEEP_EVERY,
     MAX_BATCH_COUNT,
@@ -82,20 +81,21 @@ from easel.studio.engine.request import (
     chance,
     random_seed,
 )
+from easel.studio.engine.requests.second_pass import HiresFix, Refiner
 from easel.studio.engine.sampling.samplers import SAMPLERS, Sampler, of_flows, resolve
 from easel.studio.engine.sampling.schedule_types import SCHEDULE_TYPES, ScheduleType
 from easel.studio.engine.sampling.settings import SamplerSettings
-from easel.studio.engine.second_pass import HiresFix, Refiner
-from easel.studio.engine.upscaler_names import Upscaler, find_upscaler, upscalers
-from easel.studio.engine.waiting_times import PersonsWork, ahead_of, by_person, time_for
+from easel.studio.engine.tensors.embedding_tensors import names_for, vectors_of
+from easel.studio.engine.upscaling.enlargement import Enlargement, UpscalerTiles
+from easel.studio.engine.upscaling.upscaler_names import Upscaler, find_upscaler, upscalers
 
 if TYPE_CHECKING:
-    from easel.studio.engine.checkpoint import Checkpoint
-    from easel.studio.engine.checkpoint_cache import copied
-    from easel.studio.engine.loading import load_checkpoint
-    from easel.studio.engine.memory import DeviceMemory, give_back
-    from easel.studio.engine.token_count import count_tokens
-    from easel.studio.engine.weights import Weights
+    from easel.studio.engine.checkpoints.checkpoint import Checkpoint
+    from easel.studio.engine.loading.checkpoint_cache import copied
+    from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
+    from easel.studio.engine.memory.device_memory import DeviceMemory, give_back
+    from easel.studio.engine.tensors.weights import Weights
+    from easel.studio.engine.texts.token_count import count_tokens
 
 _WITH_TORCH = {
     "Checkpoint": "checkpoint", "DeviceMemory": "memory", "Weights": "weights", "copied": "checkpoint_cache",

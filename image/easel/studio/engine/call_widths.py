@@ -14,11 +14,11 @@ import structlog
 import torch
 
 from easel.remark import remark
-from easel.studio.engine.batch_width import LONGEST, BatchWidth
-from easel.studio.engine.device_calls import BackboneCall
-from easel.studio.engine.kept_widths import KeptWidths, device_name
-from easel.studio.engine.room import Room
-from easel.studio.engine.width_reason import Why, WidthReason
+from easel.studio.engine.calls.device_calls import BackboneCall
+from easel.studio.engine.loading.room import Room
+from easel.studio.engine.widths.batch_width import LONGEST, BatchWidth
+from easel.studio.engine.widths.kept_widths import KeptWidths, device_name
+from easel.studio.engine.widths.width_reason import Why, WidthReason
 
 log = structlog.get_logger(__name__)
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from easel.models import ModelFile
-from easel.studio.engine.accounts import Accounts
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.picture_queue import PictureQueue
+from easel.studio.engine.queue.accounts import Accounts
 
 STAY = 9.0
 PATIENCE = 20.0

@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 
 import structlog
 
-from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.device_calls import BackboneCall
-from easel.studio.engine.lite_control import has_lite
+from easel.studio.engine.calls.device_calls import BackboneCall
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
+from easel.studio.engine.control_models.lite_control import has_lite
 
 log = structlog.get_logger(__name__)
 

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from easel.studio.engine.device_calls import VaeCall
-from easel.studio.engine.extra_networks import Asked, LoraUse
+from easel.studio.engine.calls.device_calls import VaeCall
 from easel.studio.engine.imaging import Prepared
-from easel.studio.engine.job import Job
-from easel.studio.engine.request import TextToImage
-from easel.studio.engine.source_image import GrowingSource
+from easel.studio.engine.networks.extra_networks import Asked, LoraUse
+from easel.studio.engine.queue.job import Job
+from easel.studio.engine.requests.request import TextToImage
+from easel.studio.engine.requests.source_image import GrowingSource
 
 if TYPE_CHECKING:
-    from easel.studio.engine.face_models import LoadedFaces
+    from easel.studio.engine.faces.face_models import LoadedFaces
     from easel.studio.engine.interrogation.captioner import Captioner
     from easel.studio.engine.interrogation.ranker import Ranker
     from easel.studio.engine.interrogation.tagger import Tagger
-    from easel.studio.engine.latent_mask import LatentMask
+    from easel.studio.engine.latents.latent_mask import LatentMask
     from easel.studio.engine.sampling.plan import SamplingPlan
     from easel.studio.engine.serving import Serving
 

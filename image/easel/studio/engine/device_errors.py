@@ -9,7 +9,7 @@ import torch
 
 from easel.remark import remark
 from easel.studio.engine.errors import EngineError, OutOfMemory, UpscalerFailed
-from easel.studio.engine.memory import forget_frames, give_back, is_out_of_memory
+from easel.studio.engine.memory.device_memory import forget_frames, give_back, is_out_of_memory
 from easel.studio.engine.picture import Picture
 
 

@@ -16,31 +16,31 @@ import structlog
 from easel.models import ModelFile, Store
 from easel.remark import remark
 from easel.studio.checkpoint_defaults import known_family
-from easel.studio.engine.capacity import Capacity, MemoryUse
-from easel.studio.engine.chosen_parts import ChosenParts
-from easel.studio.engine.controls import prepared_controls
-from easel.studio.engine.default_checkpoint import DefaultCheckpoint
-from easel.studio.engine.enlargement import Enlargement
+from easel.studio.engine.calls.step_times import StepTimes
+from easel.studio.engine.checkpoints.chosen_parts import ChosenParts
+from easel.studio.engine.checkpoints.default_checkpoint import DefaultCheckpoint
+from easel.studio.engine.control_models.controls import prepared_controls
+from easel.studio.engine.control_models.image_prompts import prepared_image_prompts
+from easel.studio.engine.control_models.references import prepared_references
 from easel.studio.engine.errors import SHUT_DOWN, InvalidRequest, NoCheckpoint, Stopped
-from easel.studio.engine.face_files import FaceFiles, find_face_detector, find_face_files
-from easel.studio.engine.image_prompts import prepared_image_prompts
+from easel.studio.engine.faces.face_files import FaceFiles, find_face_detector, find_face_files
 from easel.studio.engine.imaging import LATENT_UPSCALE_MODES, Prepared
 from easel.studio.engine.interrogation.files import find_interrogator
 from easel.studio.engine.interrogation.word_lists import RankedWords, ranked_words
-from easel.studio.engine.job import Job, JobState, Watcher
-from easel.studio.engine.job_queue import JobQueue, Status
-from easel.studio.engine.limits import Limits
+from easel.studio.engine.loading.capacity import Capacity, MemoryUse
 from easel.studio.engine.observer import EngineObserver, EngineObservers
 from easel.studio.engine.pace import Pace
-from easel.studio.engine.picture_prompts import picture_prompts
 from easel.studio.engine.prompts.composition import negative_counts, parts
-from easel.studio.engine.references import prepared_references
-from easel.studio.engine.request import TextToImage
-from easel.studio.engine.second_pass import HiresFix
-from easel.studio.engine.shown_pictures import opened_pictures, shown_pixels
-from easel.studio.engine.source_image import GrowingSource, opened, prepared_sources
-from easel.studio.engine.step_times import StepTimes
-from easel.studio.engine.upscaler_names import find_upscaler
+from easel.studio.engine.queue.job import Job, JobState, Watcher
+from easel.studio.engine.queue.job_queue import JobQueue, Status
+from easel.studio.engine.requests.limits import Limits
+from easel.studio.engine.requests.request import TextToImage
+from easel.studio.engine.requests.second_pass import HiresFix
+from easel.studio.engine.requests.shown_pictures import opened_pictures, shown_pixels
+from easel.studio.engine.requests.source_image import GrowingSource, opened, prepared_sources
+from easel.studio.engine.texts.picture_prompts import picture_prompts
+from easel.studio.engine.upscaling.enlargement import Enlargement
+from easel.studio.engine.upscaling.upscaler_names import find_upscaler
 
 if TYPE_CHECKING:
     import torch

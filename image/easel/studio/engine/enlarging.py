@@ -7,16 +7,16 @@ from typing import Any
 
 from PIL import Image
 
+from easel.studio.engine.calls.device_calls import DeviceCall, UpscaleCall
 from easel.studio.engine.course import Course
-from easel.studio.engine.device_calls import DeviceCall, UpscaleCall
-from easel.studio.engine.enlargement import Enlargement, tiles_of
-from easel.studio.engine.face_files import FaceRestoration
-from easel.studio.engine.face_run import FaceRun, FaceSearch
+from easel.studio.engine.faces.face_files import FaceRestoration
+from easel.studio.engine.faces.face_run import FaceRun, FaceSearch
 from easel.studio.engine.imaging import Prepared, ResizeMode, resized, upscaling
 from easel.studio.engine.interrogation.question import Interrogation
 from easel.studio.engine.interrogation.ranking import Ranking
 from easel.studio.engine.interrogation.run import InterrogationRun
-from easel.studio.engine.upscale_runs import FilterRun, UpscaleRun
+from easel.studio.engine.upscaling.enlargement import Enlargement, tiles_of
+from easel.studio.engine.upscaling.upscale_runs import FilterRun, UpscaleRun
 
 Images = Generator[DeviceCall, Any, Image.Image]
 

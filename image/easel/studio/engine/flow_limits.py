@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from easel.remark import remark
 from easel.studio.engine.errors import InvalidRequest
-from easel.studio.engine.job import Job
+from easel.studio.engine.queue.job import Job
 from easel.studio.engine.sampling.samplers import of_flows, resolve
 from easel.studio.families import Family
 

@@ -14,22 +14,22 @@ import torch
 from PIL.Image import Image
 
 from easel.models import ModelFile
-from easel.studio.engine.conditioning_schedule import ConditioningSchedule, Guidance
+from easel.studio.engine.calls.deep_cache import DeepCache
+from easel.studio.engine.calls.device_calls import BackboneCall, DeviceCall, OtherCheckpoint, VaeCall
+from easel.studio.engine.calls.guidance import without_negative
+from easel.studio.engine.control_models.kept_colours import KeptColours, keeps_colours, pixels_of
+from easel.studio.engine.control_models.reference_pass import ReferenceOfPass, for_vae
 from easel.studio.engine.course import Course
-from easel.studio.engine.deep_cache import DeepCache
-from easel.studio.engine.device_calls import BackboneCall, DeviceCall, OtherCheckpoint, VaeCall
-from easel.studio.engine.guidance import without_negative
-from easel.studio.engine.kept_colours import KeptColours, keeps_colours, pixels_of
-from easel.studio.engine.latent_mask import LatentMask
-from easel.studio.engine.micro_conditioning import added_conditions, told_guidance
+from easel.studio.engine.latents.latent_mask import LatentMask
 from easel.studio.engine.prompts.composition import negative_counts
-from easel.studio.engine.reference_pass import ReferenceOfPass, for_vae
 from easel.studio.engine.sampling.ask import Answer, Ask
 from easel.studio.engine.sampling.denoiser import Denoiser
 from easel.studio.engine.sampling.plan import SamplingPlan
 from easel.studio.engine.sampling.samplers import Sampler
 from easel.studio.engine.serving import Serving
-from easel.studio.engine.text_encoding import HowToEncode
+from easel.studio.engine.texts.conditioning_schedule import ConditioningSchedule, Guidance
+from easel.studio.engine.texts.micro_conditioning import added_conditions, told_guidance
+from easel.studio.engine.texts.text_encoding import HowToEncode
 from easel.studio.engine.transformers.qwen_image import rescaled
 
 # Of an answer at the very end of the noise, that says nothing more of the latents.

@@ -7,9 +7,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from easel.models import ModelFile
-from easel.studio.engine.job import Drawn, Job, JobState, ProgressReport
 from easel.studio.engine.pace import Pace, units_left
 from easel.studio.engine.picture import Picture
+from easel.studio.engine.queue.job import Drawn, Job, JobState, ProgressReport
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -11,35 +11,36 @@ from typing import Any, NamedTuple
 import structlog
 import torch
 
-from easel.models import ModelFile, path_now
+from easel.models import ModelFile
 from easel.studio.engine.call_widths import CallWidths
-from easel.studio.engine.capacity import Capacity
-from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.checkpoint_cache import CheckpointCache
-from easel.studio.engine.control_cache import ControlCache
-from easel.studio.engine.cpu_threads import threads_for
-from easel.studio.engine.device_calls import TOGETHER, BackboneCall, OtherCheckpoint, UpscaleCall, VaeCall
-from easel.studio.engine.device_clock import DeviceClock
+from easel.studio.engine.calls.cpu_threads import threads_for
+from easel.studio.engine.calls.device_calls import (
+    TOGETHER,
+    BackboneCall,
+    OtherCheckpoint,
+    UpscaleCall,
+    VaeCall,
+)
+from easel.studio.engine.calls.device_clock import DeviceClock
+from easel.studio.engine.calls.step_times import WARM_UP, StepTimes
+from easel.studio.engine.calls.vae_runs import STRETCH_SECONDS, VaeRun
+from easel.studio.engine.checkpoint_at_hand import CheckpointAtHand
+from easel.studio.engine.checkpoints.precision import precision
 from easel.studio.engine.device_errors import memory_errors, network_errors
 from easel.studio.engine.errors import OutOfMemory
-from easel.studio.engine.fair_share import FairShare
-from easel.studio.engine.job import Job
-from easel.studio.engine.loading import load_checkpoint
-from easel.studio.engine.memory import DeviceMemory, TooLarge, give_back
+from easel.studio.engine.loading.capacity import Capacity
+from easel.studio.engine.loading.room import Room
+from easel.studio.engine.memory.device_memory import DeviceMemory
 from easel.studio.engine.observer import EngineObserver
 from easel.studio.engine.picture import Picture
-from easel.studio.engine.precision import precision
-from easel.studio.engine.room import Room
+from easel.studio.engine.queue.fair_share import FairShare
+from easel.studio.engine.queue.job import Job
 from easel.studio.engine.serving import Serving
 from easel.studio.engine.shared_call import answer_together, timed_as
 from easel.studio.engine.size_check import SizeCheck
 from easel.studio.engine.small_networks import SmallNetworks
-from easel.studio.engine.step_times import WARM_UP, StepTimes
-from easel.studio.engine.vae_runs import STRETCH_SECONDS, VaeRun
 
 log = structlog.get_logger(__name__)
-
-Report = Callable[[str, float], None]
 
 
 class Turned(NamedTuple):
@@ -72,37 +73,22 @@ class Loop:
         is measured of calls for several pictures is kept in the folder `widths`. It `compiles` what backbones
         repeat."""
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._memory = memory or DeviceMemory(self.device)
-        self._room = Room(self._memory, capacity or Capacity())
+        memory = memory or DeviceMemory(self.device)
+        self._room = Room(memory, capacity or Capacity())
         self._sizes = SizeCheck(step_times, self._room, self._free_something)
-        self.dtype = dtype if isinstance(dtype, torch.dtype) else precision(dtype or "auto", self.device)
-        self.others = others
-        self._at_hand: Serving | None = None
         self.active: list[Picture] = []
         self._fair_share = FairShare()
-        self._compiles = compiles
         self.widths = CallWidths(self.device, self._room, widths, how="compiled" if compiles else "")
         self._runs: dict[Hashable, tuple[VaeRun, list[Picture]]] = {}
         self._numbers = itertools.count()
-        self._cache = CheckpointCache(self._memory, self.dtype, self._let_go, others)
-        self._controls = ControlCache(self._memory, self._controlling, self._cache.make_room)
-        self._small_networks = SmallNetworks(self.device, self._free_something)
         self._clock = DeviceClock(self.device, observer)
-
-    @property
-    def checkpoint(self) -> Checkpoint | None:
-        """The checkpoint that serves now."""
-        return self._at_hand.checkpoint if self._at_hand else None
-
-    @property
-    def serving(self) -> ModelFile | None:
-        """Its file."""
-        return self._at_hand.checkpoint.file if self._at_hand else None
-
-    @property
-    def resident(self) -> int:
-        """Checkpoints in memory: the one that serves, and those that are kept."""
-        return len(self._cache) + (self.serving is not None and self.serving not in self._cache)
+        self._small_networks = SmallNetworks(self.device, self._free_something)
+        self.at_hand = CheckpointAtHand(
+            memory, self._room, self._clock,
+            dtype=dtype if isinstance(dtype, torch.dtype) else precision(dtype or "auto", self.device),
+            others=others, compiles=compiles,
+            controlling=self._controlling, let_go=self._small_networks.clear,
+        )  # fmt: skip
 
     def drawing(self) -> Counter[str]:
         """Pictures under way by owner."""
@@ -115,100 +101,17 @@ class Loop:
         kinds = {timed_as(picture.kind, self.active) for picture in self.active}
         return len(self.active) < self.widths.widest(kinds)
 
-    def switch(self, file: ModelFile, report: Report | None = None) -> None:
-        """Serve another checkpoint. What goes wrong raises, and the old one goes on serving.
-
-        The old one stays in memory until the new one is whole. Only where both do not fit does it leave
-        first; should the new one then fail, it is loaded again.
-        """
-        old = self.checkpoint
-        try:
-            new = self._take(file, report, whole=old is not None)
-        except TooLarge:
-            if old is None or not path_now(file.path).exists():
-                raise
-            log.info("switch", step="unload first", old=old.file.name, new=file.name)
-            self._serve(None)
-            old_file = old.file
-            if self._memory.apart:
-                self._cache.keep(old)
-            del old
-            try:
-                new = self._take(file, report)
-            except Exception:
-                self._serve(self._take(old_file, report))
-                raise
-            self._serve(new)
-            return
-        self._serve(new)
-        if old is not None and old.file != file:
-            self._cache.keep(old)
-
-    def prefetch(self, file: ModelFile) -> bool:
-        """Begin to load a checkpoint that will be wanted, beside the drawing. Never raises for the file.
-
-        False if another one is being loaded: ask again.
-        """
-        return file == self.serving or self._cache.prefetch(file)
-
-    def _take(self, file: ModelFile, report: Report | None, *, whole: bool = False) -> Checkpoint:
-        """From memory if it is kept there, else from the disk. What is in memory for nobody goes before any
-        of its weights have to wait outside the device (`whole`: they do not), and that before what serves."""
-        while True:
-            try:
-                return self._taken(file, report, whole=True)
-            except (TooLarge, torch.OutOfMemoryError) as error:
-                if self._free_something():
-                    continue
-                if self._memory.apart and not whole:
-                    break
-                if isinstance(error, TooLarge):
-                    raise
-                # the card has no room for a copy that memory has
-                raise TooLarge(file.name, file.size, self._memory.free(), self.device) from None
-        return self._taken(file, report, whole=False)
-
-    def _taken(self, file: ModelFile, report: Report | None, *, whole: bool) -> Checkpoint:
-        return self._cache.take(file, report, whole=whole) or self._load(file, report, whole=whole)
-
-    def _load(self, file: ModelFile, report: Report | None, *, whole: bool = False) -> Checkpoint:
-        return load_checkpoint(
-            file, device=self.device, dtype=self.dtype, report=report, memory=self._memory, whole=whole,
-            others=self.others, shared=self._cache.shared,
-        )  # fmt: skip
-
     def _free_something(self) -> bool:
-        """Have the device let go of something that nobody draws with; whether there was any."""
-        if self._small_networks.clear():
-            return True
-        if self._at_hand is not None and self._at_hand.text_keys.let_go():
-            return True
-        return self._controls.drop_oldest() if self._memory.apart else self._let_go()
-
-    def _let_go(self) -> bool:
-        """The same of main memory: of checkpoints and control models that which was used least lately."""
-        stores: list[CheckpointCache | ControlCache] = [self._cache]
-        if not self._memory.apart:
-            stores.append(self._controls)
-        ages = [(age, store) for store in stores if (age := store.oldest()) is not None]
-        return bool(ages) and min(ages, key=lambda one: one[0])[1].drop_oldest()
+        return self.at_hand.free_something()
 
     def _controlling(self) -> set[ModelFile]:
         """Files of the control models that pictures under way are drawn with."""
         return {file for one in self.active for file in one.job.control_files}
 
-    def _serve(self, checkpoint: Checkpoint | None) -> None:
-        if self._at_hand is not None:
-            self._at_hand.adapters.clear()  # the one that goes may be kept, as its file has it
-        self._at_hand = None
-        if checkpoint is not None:
-            self._at_hand = Serving(checkpoint, self._controls, self._clock, compiles=self._compiles)
-        give_back(self.device)
-        self._room.serve(checkpoint)
-
     def _now(self) -> Serving:
-        assert self._at_hand is not None  # noqa: S101 - pictures are under way only on a checkpoint
-        return self._at_hand
+        serving = self.at_hand.serving
+        assert serving is not None  # noqa: S101 - pictures are under way only on a checkpoint
+        return serving
 
     @torch.inference_mode()
     def begin(self, picture: Picture) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from easel.models import ModelFile
-    from easel.studio.engine.job import Job
+    from easel.studio.engine.queue.job import Job
 
 CallKind = Literal[
     "backbone", "vae_decode", "vae_encode", "text_encoder", "upscaler", "face_detector", "face_restorer",

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Collection, Iterator
 
 from easel.models import ModelFile
-from easel.studio.engine.request import TextToImage
+from easel.studio.engine.requests.request import TextToImage
 
 # Of a new measurement; neighbours come and go, and the first calls of a size pay for its preparations.
 _WEIGHT = 0.1

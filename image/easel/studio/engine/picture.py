@@ -13,17 +13,23 @@ import torch
 from PIL import Image
 
 from easel.models import ModelFile
-from easel.studio.engine.control_residuals import control_inputs
+from easel.studio.engine.calls.deep_cache import deep_kept, shallow_call
+from easel.studio.engine.calls.device_calls import (
+    BackboneCall,
+    DeviceCall,
+    OtherCheckpoint,
+    UpscaleCall,
+    VaeCall,
+)
+from easel.studio.engine.control_models.control_residuals import control_inputs
+from easel.studio.engine.control_models.image_prompt_attention import image_prompts_at_work
+from easel.studio.engine.control_models.lite_control import lite_controls_at_work
+from easel.studio.engine.control_models.reference_attention import references_at_work
 from easel.studio.engine.course import Course
-from easel.studio.engine.deep_cache import deep_kept, shallow_call
-from easel.studio.engine.device_calls import BackboneCall, DeviceCall, OtherCheckpoint, UpscaleCall, VaeCall
-from easel.studio.engine.image_prompt_attention import image_prompts_at_work
-from easel.studio.engine.job import Job
-from easel.studio.engine.lite_control import lite_controls_at_work
+from easel.studio.engine.latents.tiling import edges_meet
 from easel.studio.engine.pipeline import Pipeline, draw, finish
-from easel.studio.engine.reference_attention import references_at_work
+from easel.studio.engine.queue.job import Job
 from easel.studio.engine.serving import Serving
-from easel.studio.engine.tiling import edges_meet
 
 log = structlog.get_logger(__name__)
 

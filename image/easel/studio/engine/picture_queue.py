@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from easel.models import ModelFile
-from easel.studio.engine.job import Job
 from easel.studio.engine.picture import Picture
+from easel.studio.engine.queue.job import Job
 
 
 class PictureQueue:

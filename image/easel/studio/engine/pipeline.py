@@ -15,11 +15,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from easel.studio.engine.calls.device_calls import DeviceCall, OtherCheckpoint
 from easel.studio.engine.course import Course
-from easel.studio.engine.device_calls import DeviceCall, OtherCheckpoint
 from easel.studio.engine.enlarging import Images, enlarge, enlarged_to, ready_source, with_faces
 from easel.studio.engine.guided_backbone import GuidedBackbone, Texts
-from easel.studio.engine.image_to_image import FoundNoise
 from easel.studio.engine.imaging import (
     LATENT_UPSCALE_MODES,
     MaskedContent,
@@ -28,12 +27,13 @@ from easel.studio.engine.imaging import (
     latent_nothing,
     overlay_mask,
 )
-from easel.studio.engine.latent_mask import LatentMask
+from easel.studio.engine.latents.latent_mask import LatentMask
 from easel.studio.engine.noise import PictureNoise
+from easel.studio.engine.requests.image_to_image import FoundNoise
+from easel.studio.engine.requests.shown_pictures import fitted
 from easel.studio.engine.sampling.plan import SamplingPlan, plan_backwards
 from easel.studio.engine.sampling.plan import plan as plan_sampling
 from easel.studio.engine.sampling.samplers import Sampler, of_flows, resolve
-from easel.studio.engine.shown_pictures import fitted
 from easel.studio.engine.transformers.patches import folded
 
 Pipeline = Images

@@ -8,28 +8,28 @@ import torch
 
 from easel.models import FileError, ModelFile
 from easel.remark import remark
-from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.calls.device_clock import DeviceClock
+from easel.studio.engine.calls.vae_runs import LatentPreviews
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.compiled_blocks import CompiledBlocks
-from easel.studio.engine.conditioning import PromptEncoder
-from easel.studio.engine.control_cache import ControlCache
-from easel.studio.engine.control_models import ControlModels
-from easel.studio.engine.device_clock import DeviceClock
-from easel.studio.engine.embeddings import Embedding, Embeddings
-from easel.studio.engine.extra_networks import Asked, EmbeddingUse
+from easel.studio.engine.control_models.control_cache import ControlCache
+from easel.studio.engine.control_models.control_models import ControlModels
+from easel.studio.engine.control_models.image_prompt_models import ImagePromptModels
 from easel.studio.engine.flow_limits import flow_notes
-from easel.studio.engine.image_prompt_models import ImagePromptModels
-from easel.studio.engine.job import Job
-from easel.studio.engine.latent_spaces import latent_space
-from easel.studio.engine.memory import DeviceMemory
+from easel.studio.engine.latents.latent_spaces import latent_space
+from easel.studio.engine.loading.vaes import Vaes
+from easel.studio.engine.memory.device_memory import DeviceMemory
 from easel.studio.engine.networks.adapters import Adapters
+from easel.studio.engine.networks.extra_networks import Asked, EmbeddingUse
+from easel.studio.engine.queue.job import Job
+from easel.studio.engine.requests.shown_pictures import check_looks
 from easel.studio.engine.sampling.levels import FlowLevels, Levels, NoiseLevels
-from easel.studio.engine.shown_pictures import check_looks
-from easel.studio.engine.text_encoding import skips_layers
 from easel.studio.engine.text_keys import TextKeys
-from easel.studio.engine.transformer_prompts import TransformerPrompts
+from easel.studio.engine.texts.conditioning import PromptEncoder
+from easel.studio.engine.texts.embeddings import Embedding, Embeddings
+from easel.studio.engine.texts.text_encoding import skips_layers
+from easel.studio.engine.texts.transformer_prompts import TransformerPrompts
 from easel.studio.engine.transformers.shifts import shift, sigmas
-from easel.studio.engine.vae_runs import LatentPreviews
-from easel.studio.engine.vaes import Vaes
 
 # Of one patch, of which transformers make one token: the number that the shift of their levels goes by.
 _PATCH_PIXELS = 16 * 16

@@ -7,11 +7,11 @@ from itertools import groupby
 
 import torch
 
-from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.device_calls import BackboneCall
+from easel.studio.engine.calls.device_calls import BackboneCall
+from easel.studio.engine.calls.transformer_call import call_transformer
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.picture import Picture, call_unet
 from easel.studio.engine.serving import Serving
-from easel.studio.engine.transformer_call import call_transformer
 
 
 def answer_together(serving: Serving, pictures: Sequence[Picture]) -> list[tuple[Picture, torch.Tensor]]:

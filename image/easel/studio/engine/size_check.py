@@ -9,13 +9,13 @@ from collections.abc import Callable
 import torch
 
 from easel.remark import said_by
-from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.device_calls import BackboneCall
+from easel.studio.engine.calls.device_calls import BackboneCall
+from easel.studio.engine.calls.step_times import WARM_UP, StepTimes
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.errors import OutOfMemory, StepTooLong
+from easel.studio.engine.loading.room import Room
 from easel.studio.engine.picture import Picture
-from easel.studio.engine.room import Room
 from easel.studio.engine.shared_call import call_backbone
-from easel.studio.engine.step_times import WARM_UP, StepTimes
 
 # A neighbour's noise is in every measurement: the least of so many refuses a picture.
 _LOOKS = 4

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from easel.models import ModelFile
-from easel.studio.engine.face_models import FaceModels
+from easel.studio.engine.faces.face_models import FaceModels
 from easel.studio.engine.interrogation.models import InterrogatorModels
-from easel.studio.engine.memory import TooLarge
+from easel.studio.engine.memory.device_memory import TooLarge
 from easel.studio.engine.picture import Picture
-from easel.studio.engine.upscaler_models import UpscalerModels
+from easel.studio.engine.upscaling.upscaler_models import UpscalerModels
 
 
 class SmallNetworks:

@@ -16,10 +16,10 @@ from weakref import WeakKeyDictionary
 import torch
 import torch.nn.functional as F
 
-from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.conditioning_schedule import Guidance
-from easel.studio.engine.image_prompt_file import cross_attentions
-from easel.studio.engine.memory import share_of
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
+from easel.studio.engine.control_models.image_prompt_file import cross_attentions
+from easel.studio.engine.memory.device_memory import share_of
+from easel.studio.engine.texts.conditioning_schedule import Guidance
 
 # The most that is kept: a share of the GPU's memory, or so many bytes of the machine's. A picture of SDXL
 # with two rows of 77 tokens has 51 MB in half precision, one of SD 1.x 8 MB.

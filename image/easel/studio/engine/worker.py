@@ -10,17 +10,17 @@ import structlog
 
 from easel.models import ModelError, ModelFile
 from easel.remark import remark, said_by
-from easel.studio.engine.batch_width import BUCKETS
 from easel.studio.engine.checkpoint_turns import CheckpointTurns
 from easel.studio.engine.errors import SHUT_DOWN, EngineError, Stopped, TooMuchForTheDevice
-from easel.studio.engine.job import Job, JobState
 from easel.studio.engine.job_progress import JobProgress
-from easel.studio.engine.job_queue import JobQueue
 from easel.studio.engine.loop import Loop, Turned
 from easel.studio.engine.observer import EngineObserver
 from easel.studio.engine.pace import Pace
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.picture_queue import PictureQueue
+from easel.studio.engine.queue.job import Job, JobState
+from easel.studio.engine.queue.job_queue import JobQueue
+from easel.studio.engine.widths.batch_width import BUCKETS
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +86,7 @@ class Worker:
         self._tell_the_queue()
         self._queue.settle(len(self._loop.active), self._loop.widths.now())
         self._loop.widths.keep(at_rest=False)
-        self._observer.resident(self._loop.resident)
+        self._observer.resident(self._loop.at_hand.resident)
 
     def _drop_cancelled(self) -> None:
         for job, progress in list(self._progress.items()):
@@ -121,7 +121,7 @@ class Worker:
     def _switch_where_due(self) -> None:
         """Another checkpoint serves when nothing is under way, and this one has nothing to do or the other's
         turn has come."""
-        serving = self._loop.serving
+        serving = self._loop.at_hand.file
         if self._loop.active or (
             serving is not None
             and self._waiting.wants(serving)
@@ -137,14 +137,14 @@ class Worker:
             self._switch(wanted)
         except (ModelError, EngineError, OSError) as error:
             # First, as whoever waits for one of the jobs may look next at what the engine does.
-            self._say("ready" if self._loop.serving else "failed", said_by(error))
+            self._say("ready" if self._loop.at_hand.file else "failed", said_by(error))
             for job in self._waiting.jobs(wanted):
                 self._close(job, JobState.FAILED, error)
 
     def _look_ahead(self) -> None:
         """Load what is wanted next while this one draws: who waits for it or will go on with it, before who
         merely chose it."""
-        serving = self._loop.serving
+        serving = self._loop.at_hand.file
         if serving is None:
             return
         waiting, requests = (
@@ -156,8 +156,8 @@ class Worker:
             later = [file for job in drawing for file in (job.refiner, job.hires_checkpoint)]
             waiting = next((file for file in later if file not in (None, serving)), None)
         if waiting is not None:
-            self._loop.prefetch(waiting)
-        elif (chosen := requests.oldest()) is not None and self._loop.prefetch(chosen):
+            self._loop.at_hand.prefetch(waiting)
+        elif (chosen := requests.oldest()) is not None and self._loop.at_hand.prefetch(chosen):
             requests.done(chosen)
 
     def _switch(self, file: ModelFile) -> None:
@@ -166,7 +166,7 @@ class Worker:
         began = time.perf_counter()
         try:
             # in quarters: whoever follows the state keeps every change of it
-            self._loop.switch(
+            self._loop.at_hand.switch(
                 file, lambda _step, share: self._say("loading", _read(file, int(share * 4) * 25))
             )
         except Exception as error:
@@ -177,12 +177,12 @@ class Worker:
         log.info("checkpoint", name=file.name, seconds=round(seconds, 3))
         self._pace.loaded(file, seconds)
         self._observer.loaded(file, seconds, None)
-        self._observer.resident(self._loop.resident)
+        self._observer.resident(self._loop.at_hand.resident)
         self._say("ready", f"serving {file.name}")
         self._served(file)
 
     def _begin(self) -> None:
-        serving = self._loop.serving
+        serving = self._loop.at_hand.file
         if serving is not None and self._turns.due(self._waiting, serving, time.monotonic()):
             return
         drawing = self._loop.drawing()
@@ -246,7 +246,7 @@ class Worker:
             self._end_where_through(job)
 
     def _note_pace(self, turned: Turned, positions: dict[Picture, int], seconds: float) -> None:
-        serving = self._loop.serving
+        serving = self._loop.at_hand.file
         if serving is None:
             return
         stepped = [one for one in turned.stepped if one.course.position > positions[one]]
@@ -269,7 +269,7 @@ class Worker:
 
         In the time to finish, turns for all might finish nobody.
         """
-        serving = self._loop.serving
+        serving = self._loop.at_hand.file
         here = {job: one.left for job, one in self._progress.items() if one.wants(serving)}
         return min(here, key=lambda job: here[job], default=None)
 
@@ -296,7 +296,7 @@ class Worker:
             self._progress[job].look(JobState.QUEUED, ahead=ahead + 1, detail="waiting for a turn")
 
     def _say(self, phase: str, detail: str) -> None:
-        self._queue.say(phase, detail, self._loop.serving, str(self._loop.device))
+        self._queue.say(phase, detail, self._loop.at_hand.file, str(self._loop.device))
 
 
 def _read(file: ModelFile, percent: int) -> str:

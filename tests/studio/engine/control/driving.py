@@ -14,17 +14,17 @@ from safetensors.torch import save_file
 
 from easel.models import Architecture, Kind, ModelFile, Store
 from easel.studio.engine import TextToImage
-from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.controls import prepared_controls
-from easel.studio.engine.device_calls import BackboneCall, VaeCall
-from easel.studio.engine.image_prompts import prepared_image_prompts
-from easel.studio.engine.job import Job
+from easel.studio.engine.calls.device_calls import BackboneCall, VaeCall
+from easel.studio.engine.calls.vae_runs import VaeRun
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
+from easel.studio.engine.checkpoints.skeleton import skeleton
+from easel.studio.engine.control_models.controls import prepared_controls
+from easel.studio.engine.control_models.image_prompts import prepared_image_prompts
 from easel.studio.engine.picture import Picture, call_unet
-from easel.studio.engine.picture_prompts import picture_prompts
+from easel.studio.engine.queue.job import Job
 from easel.studio.engine.serving import Serving
-from easel.studio.engine.skeleton import skeleton
-from easel.studio.engine.tokenizer import load_tokenizer
-from easel.studio.engine.vae_runs import VaeRun
+from easel.studio.engine.text_models.tokenizer import load_tokenizer
+from easel.studio.engine.texts.picture_prompts import picture_prompts
 from easel.studio.families import family
 from tests.studio.engine.conftest import STARTER
 from tests.studio.engine.tiny import Tiny

@@ -14,9 +14,9 @@ from PIL import Image
 
 from easel.models import Kind, Store
 from easel.studio.engine import ControlUnit, TextToImage
-from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.face_vectors import face_files, face_vectors
-from easel.studio.engine.image_prompt_layout import ImagePromptLayout
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
+from easel.studio.engine.control_models.face_vectors import face_files, face_vectors
+from easel.studio.engine.control_models.image_prompt_layout import ImagePromptLayout
 from easel.studio.png import encode
 from tests.studio.engine.control import image_prompt_files as files
 from tests.studio.engine.control.driving import drawn, in_memory

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from transformers.models.clip.configuration_clip import CLIPVisionConfig
 from transformers.models.clip.modeling_clip import CLIPVisionModelWithProjection
 
-from easel.studio.engine.image_prompt_file import cross_attentions
+from easel.studio.engine.control_models.image_prompt_file import cross_attentions
 
 Tensors = dict[str, torch.Tensor]
 HIDDEN, PROJECTED, FACE = 32, 48, 512

@@ -21,9 +21,9 @@ from transformers import (
 
 from easel.models import FileError, Store
 from easel.studio.engine import InvalidRequest
-from easel.studio.engine.annotator_files import ANNOTATORS
 from easel.studio.engine.control.preprocessors import preprocessor
-from easel.studio.engine.controls import detected_map
+from easel.studio.engine.control_models.annotator_files import ANNOTATORS
+from easel.studio.engine.control_models.controls import detected_map
 from easel.studio.png import encode
 
 Tensors = dict[str, torch.Tensor]

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from easel.models import Store
 from easel.studio.engine.control.body_pose import BodyPose
 from easel.studio.engine.control.preprocessors import preprocessor
-from easel.studio.engine.controls import detected_map
+from easel.studio.engine.control_models.controls import detected_map
 from easel.studio.png import encode
 
 HEIGHT, WIDTH = 192, 256

@@ -19,7 +19,7 @@ from easel.studio.engine.control.boosted_depth import BoostedDepth, DepthMerging
 from easel.studio.engine.control.depth_patches import Look, Patch, look, patches
 from easel.studio.engine.control.leres_depth import LeresDepth, without_ends
 from easel.studio.engine.control.preprocessors import preprocessor
-from easel.studio.engine.controls import detected_map
+from easel.studio.engine.control_models.controls import detected_map
 from easel.studio.png import encode
 from tests.studio.engine.control import annotator_weights as published
 from tests.studio.engine.control.test_published_annotators import PIXELS as WAVES

@@ -12,13 +12,13 @@ from PIL import Image
 
 from easel.models import Architecture, FileError, Kind, ModelFile
 from easel.studio.engine import ControlUnit, TextToImage
-from easel.studio.engine.control_cache import ControlCache
-from easel.studio.engine.control_file import load_control
+from easel.studio.engine.calls.step_times import StepTimes
+from easel.studio.engine.control_models.control_cache import ControlCache
+from easel.studio.engine.control_models.control_file import load_control
 from easel.studio.engine.errors import StepTooLong
-from easel.studio.engine.limits import work
 from easel.studio.engine.loop import Loop
-from easel.studio.engine.memory import DeviceMemory
-from easel.studio.engine.step_times import StepTimes
+from easel.studio.engine.memory.device_memory import DeviceMemory
+from easel.studio.engine.requests.limits import work
 from easel.studio.png import encode
 from tests.studio.engine.control.driving import controlnet, in_memory, stored
 from tests.studio.engine.control.test_families import as_diffusers
@@ -83,15 +83,21 @@ def test_checkpoints_and_control_models_share_main_memory(small: Tiny, files: li
     loop = Loop(StepTimes(math.inf), "cpu", torch.float32)
     first, second = in_memory(small), in_memory(small)
     second.file = files[1]
-    loop._cache.keep(first)
-    loop._controls.get(files[0], first)
-    loop._cache.keep(second)
+    loop.at_hand._cache.keep(first)
+    loop.at_hand._controls.get(files[0], first)
+    loop.at_hand._cache.keep(second)
     gone = []
     for _ in range(3):
-        assert loop._let_go()
-        gone.append((first.file in loop._cache, loop._controls.nbytes > 0, second.file in loop._cache))
+        assert loop.at_hand._let_go()
+        gone.append(
+            (
+                first.file in loop.at_hand._cache,
+                loop.at_hand._controls.nbytes > 0,
+                second.file in loop.at_hand._cache,
+            )
+        )
     assert gone == [(False, True, True), (False, False, True), (False, False, False)]
-    assert not loop._let_go()
+    assert not loop.at_hand._let_go()
 
 
 def test_work_counts_controls() -> None:

@@ -22,8 +22,8 @@ from safetensors.torch import save_file
 
 from easel.models import ModelFile, Store
 from easel.studio.engine import ControlMode, ControlUnit, Drawn, Engine, InvalidRequest, TextToImage
-from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.loading import load_checkpoint
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
+from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
 from tests.studio.engine.conftest import STARTER
 
 ASKED = TextToImage(

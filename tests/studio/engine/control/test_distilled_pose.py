@@ -16,7 +16,7 @@ from easel.models import ONNX, Kind, Store, convert_onnx
 from easel.studio.engine.control.distilled_pose import DistilledPose, PersonPoints, body
 from easel.studio.engine.control.person_boxes import Box, PersonBoxes
 from easel.studio.engine.control.preprocessors import preprocessor
-from easel.studio.engine.controls import detected_map
+from easel.studio.engine.control_models.controls import detected_map
 from easel.studio.png import encode
 from tests.studio.engine.control import onnx_files
 from tests.studio.engine.control.test_annotators import PICTURE, SEEN

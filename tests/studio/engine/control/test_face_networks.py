@@ -16,7 +16,7 @@ from easel.studio.engine.control.face_identity import FaceIdentity, cut_out
 from easel.studio.engine.control.face_map import drawn_points
 from easel.studio.engine.control.face_points import FacePoints, largest
 from easel.studio.engine.control.preprocessors import preprocessor
-from easel.studio.engine.controls import detected_map
+from easel.studio.engine.control_models.controls import detected_map
 from easel.studio.engine.errors import InvalidRequest, NoFace
 from easel.studio.png import encode
 from tests.studio.engine.control import onnx_files

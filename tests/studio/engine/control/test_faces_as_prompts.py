@@ -20,10 +20,10 @@ from safetensors.torch import load_file
 
 from easel.models import Architecture, Store, convert_pickle
 from easel.studio.engine import ControlUnit, Engine, ImageToImage, InvalidRequest
-from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.control.clip_view import clip_view
 from easel.studio.engine.errors import NoFace, OtherArchitecture
-from easel.studio.engine.loading import load_checkpoint
+from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
 from easel.studio.png import encode
 from tests.studio.engine.conftest import STARTER
 from tests.studio.engine.control import image_prompt_files as files

@@ -26,12 +26,12 @@ from PIL import Image, ImageDraw
 
 from easel.models import Architecture, FileError, Incomplete, ModelFile, Store, UnknownArchitecture, WrongKind
 from easel.studio.engine import ControlUnit, TextToImage
-from easel.studio.engine.control_cache import ControlCache
-from easel.studio.engine.control_file import load_control
-from easel.studio.engine.control_models import ControlModels
-from easel.studio.engine.controls import prepared_controls
+from easel.studio.engine.control_models.control_cache import ControlCache
+from easel.studio.engine.control_models.control_file import load_control
+from easel.studio.engine.control_models.control_models import ControlModels
+from easel.studio.engine.control_models.controls import prepared_controls
 from easel.studio.engine.errors import OtherArchitecture
-from easel.studio.engine.memory import DeviceMemory
+from easel.studio.engine.memory.device_memory import DeviceMemory
 from easel.studio.png import encode
 from scripts.starter import layout
 from tests.studio.engine.control.driving import controlnet, drawn, in_memory, spoken, stored

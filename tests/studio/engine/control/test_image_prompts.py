@@ -28,13 +28,13 @@ from easel.studio.engine import (
     InvalidRequest,
     TextToImage,
 )
+from easel.studio.engine.checkpoints.skeleton import skeleton
 from easel.studio.engine.control.clip_view import clip_view
-from easel.studio.engine.control_cache import ControlCache
+from easel.studio.engine.control_models.control_cache import ControlCache
+from easel.studio.engine.control_models.image_prompt_models import ImagePromptModels
+from easel.studio.engine.control_models.image_prompts import prepared_image_prompts
 from easel.studio.engine.errors import OtherArchitecture
-from easel.studio.engine.image_prompt_models import ImagePromptModels
-from easel.studio.engine.image_prompts import prepared_image_prompts
-from easel.studio.engine.memory import DeviceMemory
-from easel.studio.engine.skeleton import skeleton
+from easel.studio.engine.memory.device_memory import DeviceMemory
 from easel.studio.families import family
 from easel.studio.png import encode
 from tests.studio.engine.conftest import STARTER

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from easel.studio.engine import ControlUnit, Engine, HiresFix, TextToImage
-from easel.studio.engine.controls import Hint, PreparedControl
-from easel.studio.engine.kept_colours import KeptColours
+from easel.studio.engine.control_models.controls import Hint, PreparedControl
+from easel.studio.engine.control_models.kept_colours import KeptColours
 from easel.studio.png import encode
 from tests.studio.engine.conftest import STARTER
 from tests.studio.engine.control.driving import starter_store

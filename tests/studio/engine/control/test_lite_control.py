@@ -18,13 +18,13 @@ from PIL import Image, ImageDraw
 from easel.models import Architecture, Kind, Store, UnknownArchitecture, read_header, small_kind
 from easel.models.base_family import family_of_header
 from easel.studio.engine import ControlMode, ControlUnit, TextToImage
-from easel.studio.engine.control_file import load_control
-from easel.studio.engine.controls import prepared_controls
+from easel.studio.engine.control_models.control_file import load_control
+from easel.studio.engine.control_models.controls import prepared_controls
 from easel.studio.engine.errors import OtherArchitecture
-from easel.studio.engine.job import Job
 from easel.studio.engine.picture import Picture, call_unet
-from easel.studio.engine.picture_prompts import picture_prompts
+from easel.studio.engine.queue.job import Job
 from easel.studio.engine.serving import Serving
+from easel.studio.engine.texts.picture_prompts import picture_prompts
 from easel.studio.png import encode
 from tests.studio.engine.control.driving import CPU, drawn, in_memory, stored
 from tests.studio.engine.control.test_families import ASKED, RING, judged

@@ -27,9 +27,9 @@ from easel.studio.engine.control.ade_colours import ADE_COLOURS
 from easel.studio.engine.control.coco_colours import COCO_COLOURS
 from easel.studio.engine.control.oneformer_segments import TASK, TASK_TOKENS, OneformerSegments
 from easel.studio.engine.control.preprocessors import preprocessor
-from easel.studio.engine.controls import detected_map
+from easel.studio.engine.control_models.controls import detected_map
 from easel.studio.engine.errors import InvalidRequest
-from easel.studio.engine.tokenizer import load_tokenizer
+from easel.studio.engine.text_models.tokenizer import load_tokenizer
 from easel.studio.png import encode
 
 Tensors = dict[str, torch.Tensor]

@@ -21,8 +21,8 @@ from easel.studio.engine import (
     ResizeMode,
     TextToImage,
 )
-from easel.studio.engine.controls import prepared_controls
-from easel.studio.engine.source_image import prepared_sources
+from easel.studio.engine.control_models.controls import prepared_controls
+from easel.studio.engine.requests.source_image import prepared_sources
 from tests.studio.engine.conftest import STARTER
 from tests.studio.engine.control.driving import starter_store
 

@@ -27,7 +27,7 @@ from easel.studio.engine.control.surface_normals import SurfaceNormals
 from easel.studio.engine.control.tensor_network import TensorNetwork
 from easel.studio.engine.control.thin_edges import ThinEdges
 from easel.studio.engine.control.whole_pose import WholePose, face_square, hand_squares
-from easel.studio.engine.controls import detected_map
+from easel.studio.engine.control_models.controls import detected_map
 from easel.studio.png import encode
 from tests.studio.engine.control import annotator_weights as published
 from tests.studio.engine.control.test_body_pose import HEIGHT, PERSON, WIDTH, maps

@@ -25,12 +25,12 @@ from easel.studio.engine import (
     ImageToImage,
     TextToImage,
 )
-from easel.studio.engine.conditioning_schedule import Guidance
-from easel.studio.engine.device_calls import BackboneCall
+from easel.studio.engine.calls.device_calls import BackboneCall
+from easel.studio.engine.control_models.reference_attention import ReferenceShare, ShownReference
+from easel.studio.engine.control_models.reference_pass import ReferenceOfPass
 from easel.studio.engine.picture import call_unet
-from easel.studio.engine.reference_attention import ReferenceShare, ShownReference
-from easel.studio.engine.reference_pass import ReferenceOfPass
 from easel.studio.engine.sampling.levels import NoiseLevels
+from easel.studio.engine.texts.conditioning_schedule import Guidance
 from easel.studio.png import encode
 from tests.studio.engine.conftest import STARTER
 from tests.studio.engine.tiny import tiny

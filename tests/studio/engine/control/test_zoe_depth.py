@@ -14,7 +14,7 @@ from transformers import BeitConfig, ZoeDepthConfig, ZoeDepthForDepthEstimation,
 
 from easel.models import FileError, Store
 from easel.studio.engine.control.preprocessors import preprocessor
-from easel.studio.engine.controls import detected_map
+from easel.studio.engine.control_models.controls import detected_map
 from easel.studio.png import encode
 
 Tensors = dict[str, torch.Tensor]

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 
 from easel.models import Architecture, Kind
-from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.extra_networks import LoraUse
-from easel.studio.engine.loading import load_checkpoint
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
+from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
+from easel.studio.engine.networks.extra_networks import LoraUse
 from easel.studio.engine.networks.lora_tag import read_tag
 from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.table import transformer_of

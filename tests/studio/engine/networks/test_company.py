@@ -15,11 +15,11 @@ from safetensors.torch import save_file
 
 from easel.models import Architecture, Kind, Store
 from easel.studio.engine import Engine, shared_call
-from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.device_calls import BackboneCall
-from easel.studio.engine.extra_networks import LoraUse
-from easel.studio.engine.loading import load_checkpoint
+from easel.studio.engine.calls.device_calls import BackboneCall
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
+from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
 from easel.studio.engine.networks.adapters import Adapters
+from easel.studio.engine.networks.extra_networks import LoraUse
 from easel.studio.engine.networks.lora_tag import read_tag
 from tests.studio import networks
 from tests.studio.engine.networks import judges
@@ -131,7 +131,7 @@ def test_eight_people_with_eight_networks_share_calls(
         return real(unet, calls, dtype)
 
     monkeypatch.setattr(shared_call, "call_unet", watched)
-    monkeypatch.setattr("easel.studio.engine.batch_width.BatchWidth.limit", lambda *_: PEOPLE)
+    monkeypatch.setattr("easel.studio.engine.widths.batch_width.BatchWidth.limit", lambda *_: PEOPLE)
     jobs = [engine.submit(f"person {number}", request) for number, request in enumerate(requests)]
     for before, job in zip(alone, jobs, strict=True):
         assert differs(before, job.result(WAIT)[0]) <= TOLERANCE

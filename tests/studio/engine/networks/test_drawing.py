@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 
 from easel.models import Architecture, Kind, Store
 from easel.studio.engine import Engine, TextToImage
-from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.loading import load_checkpoint
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
+from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
 from easel.studio.engine.networks.block_weights import BLOCKS, block_of, read_block_weights
 from easel.studio.engine.networks.network_file import part_of
 from tests.studio.engine import export

@@ -13,16 +13,16 @@ import torch
 from torch import nn
 
 from easel.models import Architecture, Incomplete
-from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.errors import OtherArchitecture
-from easel.studio.engine.extra_networks import Asked, LoraUse
-from easel.studio.engine.job import Job
 from easel.studio.engine.networks.adapters import Adapters
 from easel.studio.engine.networks.butterfly import Butterfly
+from easel.studio.engine.networks.extra_networks import Asked, LoraUse
 from easel.studio.engine.networks.network_file import load_network
 from easel.studio.engine.networks.rotated import cayley
 from easel.studio.engine.picture import Picture
-from easel.studio.engine.picture_prompts import PicturePrompts
+from easel.studio.engine.queue.job import Job
+from easel.studio.engine.texts.picture_prompts import PicturePrompts
 from easel.studio.engine.transformers.table import transformer_of
 from tests.studio.engine.networks import flow_loras, judges
 from tests.studio.engine.networks.flow_loras import inputs, merged, use, velocity, written

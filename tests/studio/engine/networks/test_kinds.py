@@ -14,15 +14,15 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from easel.models import Architecture, Kind
-from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.extra_networks import LoraUse
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.networks.adapters import Adapters
+from easel.studio.engine.networks.extra_networks import LoraUse
 from easel.studio.engine.networks.lora_tag import LoraLimits
 from easel.studio.engine.networks.network_file import load_network, part_of
 from scripts.starter import layout
 from tests.crossing import crossed
 from tests.studio.engine.networks import judges
-from tests.studio.engine.test_lora import checkpoint
+from tests.studio.engine.networks.test_lora import checkpoint
 from tests.studio.engine.tiny import PUBLISHED, Tiny, model_file, tiny
 
 # relative, of sums in float32

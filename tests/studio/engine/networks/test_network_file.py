@@ -15,7 +15,7 @@ from easel.models import Architecture, Kind
 from easel.studio.engine.networks.network_file import load_network, part_of
 from tests.studio.engine.networks import judges
 from tests.studio.engine.networks.test_kinds import distance, inputs
-from tests.studio.engine.test_lora import checkpoint
+from tests.studio.engine.networks.test_lora import checkpoint
 from tests.studio.engine.tiny import Tiny, model_file, tiny
 
 

@@ -10,14 +10,14 @@ import torch
 from torch import nn
 
 from easel.models import Architecture
-from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
+from easel.studio.engine.checkpoints.skeleton import fill, skeleton
 from easel.studio.engine.networks.adapters import Adapters
 from easel.studio.engine.quantised.eight_bits import EightBitPacking
 from easel.studio.engine.quantised.ggml import GgmlPacking
 from easel.studio.engine.quantised.packed_linear import PackedLinear
 from easel.studio.engine.quantised.packed_modules import keep_packed, laid_open
 from easel.studio.engine.quantised.packed_weight import PackedWeight
-from easel.studio.engine.skeleton import fill, skeleton
 from tests.studio.engine.networks import flow_loras, judges
 from tests.studio.engine.networks.flow_loras import inputs, use, velocity
 from tests.studio.engine.quantised import gguf_files

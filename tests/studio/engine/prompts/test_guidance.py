@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from easel.models import Architecture
-from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.conditioning import PromptEncoder
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.prompts.emphasis import EmphasisMode
-from easel.studio.engine.text_encoding import HowToEncode
-from easel.studio.engine.token_chunks import TokenChunks
-from tests.studio.engine.test_lora import checkpoint
+from easel.studio.engine.texts.conditioning import PromptEncoder
+from easel.studio.engine.texts.text_encoding import HowToEncode
+from easel.studio.engine.texts.token_chunks import TokenChunks
+from tests.studio.engine.networks.test_lora import checkpoint
 from tests.studio.engine.tiny import tiny
 
 

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from easel.models import open_model
-from easel.studio.engine.checkpoint_parts import CheckpointPart
+from easel.studio.engine.checkpoints.checkpoint_parts import CheckpointPart
+from easel.studio.engine.checkpoints.skeleton import nbytes
 from easel.studio.engine.quantised.packed_linear import PackedLinear
 from easel.studio.engine.quantised.packed_weight import PackedWeight
-from easel.studio.engine.skeleton import nbytes
 
 CPU = torch.device("cpu")
 

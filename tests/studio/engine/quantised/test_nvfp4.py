@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from easel.models import Incomplete, Piece, read_header
-from easel.studio.engine.checkpoint_parts import CheckpointPart
+from easel.studio.engine.checkpoints.checkpoint_parts import CheckpointPart
 from tests.studio.engine.quantised.loaded_parts import loaded, numbers, packed
 
 JUDGED = Path(__file__).parent / "nvfp4.safetensors"

@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import nn
 
+from easel.studio.engine.checkpoints.skeleton import fill, nbytes
+from easel.studio.engine.memory.offload import Offload
 from easel.studio.engine.networks.decomposed import decompose
 from easel.studio.engine.networks.difference import WeightDifference
 from easel.studio.engine.networks.layer import run, tall, wide
 from easel.studio.engine.networks.low_rank import LowRank
-from easel.studio.engine.offload import Offload
 from easel.studio.engine.quantised.eight_bits import EightBitPacking
 from easel.studio.engine.quantised.four_bits import FourBitPacking
 from easel.studio.engine.quantised.ggml import GgmlPacking
@@ -27,9 +28,8 @@ from easel.studio.engine.quantised.packed_modules import (
 )
 from easel.studio.engine.quantised.packed_weight import PackedWeight
 from easel.studio.engine.quantised.packing import Packing
-from easel.studio.engine.skeleton import fill, nbytes
+from tests.studio.engine.memory.test_offload import CountedDevice
 from tests.studio.engine.quantised.test_packed_weight import TABLE, TYPES, some
-from tests.studio.engine.test_offload import CountedDevice
 
 CPU = torch.device("cpu")
 PACKINGS: tuple[Packing, ...] = (

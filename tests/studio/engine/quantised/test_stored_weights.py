@@ -17,18 +17,18 @@ from safetensors.torch import save_file
 from torch import nn
 
 from easel.models import Architecture, FileError, Header, Incomplete, Piece, TensorInfo, read_header
-from easel.studio.engine import weights as reading
-from easel.studio.engine.checkpoint_cache import copied
-from easel.studio.engine.checkpoint_parts import CheckpointPart, parts_of_file
-from easel.studio.engine.loading import load_checkpoint
-from easel.studio.engine.memory import DeviceMemory
+from easel.studio.engine.checkpoints.checkpoint_parts import CheckpointPart, parts_of_file
+from easel.studio.engine.checkpoints.skeleton import nbytes, skeleton
+from easel.studio.engine.loading.checkpoint_cache import copied
+from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
+from easel.studio.engine.memory.device_memory import DeviceMemory
 from easel.studio.engine.quantised.packed_linear import PackedLinear
 from easel.studio.engine.quantised.packed_weight import PackedWeight
-from easel.studio.engine.skeleton import nbytes, skeleton
-from easel.studio.engine.weights import Weights
+from easel.studio.engine.tensors import weights as reading
+from easel.studio.engine.tensors.weights import Weights
 from tests.studio.engine.quantised import gguf_files
 from tests.studio.engine.quantised.loaded_parts import CPU, loaded, numbers, packed
-from tests.studio.engine.test_scales import scaled
+from tests.studio.engine.tensors.test_scales import scaled
 from tests.studio.engine.tiny import Tiny, model_file, tiny
 
 HALF = torch.float16

@@ -13,7 +13,7 @@ from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import S
 from easel.studio.engine.prompts.emphasis import EmphasisMode
 from easel.studio.engine.text_models import clip, t5
 from easel.studio.engine.text_models.encoding import encode_texts
-from easel.studio.engine.tokenizer import load_tokenizer
+from easel.studio.engine.text_models.tokenizer import load_tokenizer
 from tests.studio.engine.text_models.tiny_encoders import (
     T5_WIDTH,
     projected_by_one,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from easel.studio.engine.conversion import Traced
+from easel.studio.engine.tensors.conversion import Traced
 from easel.studio.engine.text_models.buffers import restore_buffers
 from easel.studio.engine.text_models.names import IN_CHECKPOINT, names_in_checkpoint
 from easel.studio.engine.text_models.table import text_model

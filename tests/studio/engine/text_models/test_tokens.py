@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from easel.studio.engine.prompts.emphasis import EmphasisMode
 from easel.studio.engine.text_models import vocabularies
 from easel.studio.engine.text_models.token_counts import FamilyTokens, family_tokens
+from easel.studio.engine.text_models.tokenizer import load_tokenizer
 from easel.studio.engine.text_models.weighed_tokens import plain, weighed_tokens, weighs
-from easel.studio.engine.tokenizer import load_tokenizer
 from easel.studio.families import HERE
 from tests.studio.engine.text_models.test_mistral3 import tekken, tokenizer_of
 from tests.studio.engine.text_models.tiny_encoders import qwen_tokenizer, t5_tokenizer

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from easel.studio.engine.conversion import Traced
-from easel.studio.engine.skeleton import fill
+from easel.studio.engine.checkpoints.skeleton import fill
+from easel.studio.engine.tensors.conversion import Traced
 from easel.studio.engine.transformers.lora_names import cut, layer_path
 from easel.studio.engine.transformers.model import TransformerInputs
 

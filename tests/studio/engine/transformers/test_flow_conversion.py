@@ -8,8 +8,8 @@ import pytest
 import torch
 from diffusers.loaders import single_file_utils
 
-from easel.studio.engine.conversion import Traced
-from easel.studio.engine.skeleton import fill
+from easel.studio.engine.checkpoints.skeleton import fill
+from easel.studio.engine.tensors.conversion import Traced
 from easel.studio.families import HERE
 from tests.studio.engine.transformers.flow_networks import TINY, inputs, published_config, published_skeleton
 from tests.studio.engine.transformers.published_files import published

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from easel.studio.engine.activations import counted
-from easel.studio.engine.latent_spaces import latent_space
+from easel.studio.engine.latents.latent_spaces import latent_space
+from easel.studio.engine.loading.activations import counted
 from easel.studio.engine.transformers.flux2 import Flux2Model
 from easel.studio.engine.transformers.qwen_image import QwenImageModel
 from easel.studio.engine.transformers.shifts import sigmas

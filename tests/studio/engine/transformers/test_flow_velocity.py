@@ -19,7 +19,7 @@ from diffusers import (
 )
 from torch import nn
 
-from easel.studio.engine.activations import counted
+from easel.studio.engine.loading.activations import counted
 from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.patches import folded, laid_out, packed, unpacked
 from tests.studio.engine.transformers.flow_networks import (

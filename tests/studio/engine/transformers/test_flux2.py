@@ -16,7 +16,7 @@ from diffusers import (
 from diffusers.loaders.single_file_utils import convert_flux2_transformer_checkpoint_to_diffusers
 from PIL import Image
 
-from easel.studio.engine.latent_spaces import latent_space
+from easel.studio.engine.latents.latent_spaces import latent_space
 from easel.studio.engine.transformers.flux2 import Flux2Model
 from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.shifts import sigmas

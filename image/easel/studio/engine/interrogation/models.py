@@ -13,7 +13,7 @@ from easel.studio.engine.interrogation.files import INTERROGATORS, ranks
 from easel.studio.engine.interrogation.question import Interrogator
 from easel.studio.engine.interrogation.ranker import Ranker
 from easel.studio.engine.interrogation.tagger import Tagger
-from easel.studio.engine.networks_at_hand import NetworksAtHand, first_line
+from easel.studio.engine.memory.networks_at_hand import NetworksAtHand, first_line
 
 
 class InterrogatorModels:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from easel.studio.engine.control.clip_view import clip_view
 from easel.studio.engine.control.published_model import filled, layers
 from easel.studio.engine.interrogation.word_lists import WordList
-from easel.studio.engine.tokenizer import load_tokenizer
+from easel.studio.engine.text_models.tokenizer import load_tokenizer
 
 AT_ONCE = 64
 """Words that are looked at in one turn of the device."""

@@ -20,11 +20,11 @@ from torch import nn
 
 from easel.models import ModelFile
 from easel.remark import remark
-from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.errors import OtherArchitecture
-from easel.studio.engine.extra_networks import LoraUse
-from easel.studio.engine.memory import share_of
+from easel.studio.engine.memory.device_memory import share_of
 from easel.studio.engine.networks.block_weights import block_of
+from easel.studio.engine.networks.extra_networks import LoraUse
 from easel.studio.engine.networks.layer import Change
 from easel.studio.engine.networks.low_rank import LowRank
 from easel.studio.engine.networks.names import UNET

@@ -18,8 +18,8 @@ from torch import nn
 
 from easel.models import FileError, Header, Incomplete, Kind, ModelFile, WrongKind, read_header, small_kind
 from easel.remark import remark
-from easel.studio.engine.checkpoint import Checkpoint
-from easel.studio.engine.memory import check_room
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
+from easel.studio.engine.memory.device_memory import check_room
 from easel.studio.engine.networks.adapter_metadata import AdapterMetadata
 from easel.studio.engine.networks.bundled_embeddings import BUNDLED
 from easel.studio.engine.networks.bundled_loras import lora_tensors
@@ -50,8 +50,8 @@ from easel.studio.engine.networks.transformer_layers import (
     transformer_homes,
 )
 from easel.studio.engine.networks.unet_layers import unet_homes
+from easel.studio.engine.tensors.weights import Weights
 from easel.studio.engine.transformers.lora_names import NotCut, OtherHeight, cut
-from easel.studio.engine.weights import Weights
 
 # A full one for SDXL has four thousand; a file made to be slow could have a million.
 MAX_TENSORS = 20_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from easel.models import FileError, Header, ModelFile
-from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.networks.names import layer_of
 from easel.studio.engine.transformers.lora_names import layer_path

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from easel.studio.engine.checkpoint import Checkpoint
+from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.networks.layer import layers_of
 from easel.studio.engine.networks.names import UNET, FindHomes, Homes
 from easel.studio.engine.transformers.lora_names import LoraPlace, LoraPlaces, layer_path

@@ -1,0 +1,1 @@
+"""What a device does in one piece, and how long it takes."""

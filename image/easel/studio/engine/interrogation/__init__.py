@@ -1,0 +1,1 @@
+"""What is in a picture, in words: captions, tags, ranked lists of words."""

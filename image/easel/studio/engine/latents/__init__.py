@@ -1,0 +1,1 @@
+"""What lies between latents and pixels: each kind of VAE, tiles, edges that meet, masks."""

@@ -1,0 +1,1 @@
+"""What a device has room for, and what waits outside it."""

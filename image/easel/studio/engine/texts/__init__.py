@@ -1,0 +1,1 @@
+"""From words to what the backbone attends to, call by call."""

@@ -1,0 +1,1 @@
+"""A picture made larger, tile by tile."""
