@@ -17,6 +17,7 @@ from easel.models import Kind, ModelFile, Store
 from easel.remark import remark
 from easel.studio.checkpoint_defaults import known_family
 from easel.studio.engine.capacity import Capacity, MemoryUse
+from easel.studio.engine.compiling import Compiling
 from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.default_checkpoint import DefaultCheckpoint
 from easel.studio.engine.enlargement import Enlargement
@@ -82,7 +83,7 @@ class Engine:
         self.limits = limits or Limits()
         self._device = device
         self._dtype = dtype
-        self._exact, self._widths, self._compiles = exact, widths, compiles
+        self._exact, self._widths, self._compiling = exact, widths, Compiling(compiles)
         self._default = DefaultCheckpoint(store, default_checkpoint, served)
         self._queue = JobQueue(self.limits)
         self._step_times = StepTimes(self.limits.step_seconds)
@@ -319,7 +320,7 @@ class Engine:
 
     def status(self) -> Status:
         """What the engine is doing now."""
-        return self._queue.status()
+        return replace(self._queue.status(), uncompiled=self._compiling.why)
 
     def memory_use(self) -> MemoryUse | None:
         """How the checkpoint that serves lies in the device's memory; None where none does."""
@@ -359,7 +360,7 @@ class Engine:
                 observer=self._observers,
                 others=self._parts,
                 widths=self._widths,
-                compiles=self._compiles,
+                compiling=self._compiling,
             )
             worker = Worker(self._queue, loop, self.pace, self._default.served, self._observers)
         except Exception as error:

@@ -16,6 +16,7 @@ from easel.studio.engine.call_widths import CallWidths
 from easel.studio.engine.capacity import Capacity
 from easel.studio.engine.checkpoint import Checkpoint
 from easel.studio.engine.checkpoint_cache import CheckpointCache
+from easel.studio.engine.compiling import Compiling
 from easel.studio.engine.control_cache import ControlCache
 from easel.studio.engine.cpu_threads import threads_for
 from easel.studio.engine.device_calls import TOGETHER, BackboneCall, OtherCheckpoint, UpscaleCall, VaeCall
@@ -66,11 +67,11 @@ class Loop:
         observer: EngineObserver | None = None,
         others: Callable[[], Iterable[ModelFile]] = tuple,
         widths: Path | None = None,
-        compiles: bool = False,
+        compiling: Compiling | None = None,
     ) -> None:
         """`step_times` and `capacity` learn; `memory` is the device's, `others` are the store's files. What
-        is measured of calls for several pictures is kept in the folder `widths`. It `compiles` what backbones
-        repeat."""
+        is measured of calls for several pictures is kept in the folder `widths`; `compiling` says whether
+        what backbones repeat is compiled."""
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._memory = memory or DeviceMemory(self.device)
         self._room = Room(self._memory, capacity or Capacity())
@@ -80,8 +81,8 @@ class Loop:
         self._at_hand: Serving | None = None
         self.active: list[Picture] = []
         self._fair_share = FairShare()
-        self._compiles = compiles
-        self.widths = CallWidths(self.device, self._room, widths, how="compiled" if compiles else "")
+        self._compiling = compiling or Compiling()
+        self.widths = CallWidths(self.device, self._room, widths, how=self._compiling.how)
         self._runs: dict[Hashable, tuple[VaeRun, list[Picture]]] = {}
         self._numbers = itertools.count()
         self._cache = CheckpointCache(self._memory, self.dtype, self._let_go, others)
@@ -181,7 +182,7 @@ class Loop:
         """Have the device let go of something that nobody draws with; whether there was any."""
         if self._small_networks.clear():
             return True
-        if self._at_hand is not None and self._at_hand.text_keys.let_go():
+        if self._at_hand is not None and self._at_hand.let_go():
             return True
         return self._controls.drop_oldest() if self._memory.apart else self._let_go()
 
@@ -202,7 +203,7 @@ class Loop:
             self._at_hand.adapters.clear()  # the one that goes may be kept, as its file has it
         self._at_hand = None
         if checkpoint is not None:
-            self._at_hand = Serving(checkpoint, self._controls, self._clock, compiles=self._compiles)
+            self._at_hand = Serving(checkpoint, self._controls, self._clock, compiling=self._compiling)
         give_back(self.device)
         self._room.serve(checkpoint)
 
@@ -304,7 +305,7 @@ class Loop:
             with memory_errors(first, self.device), self._clock.call("backbone", rows):
                 outputs = answer_together(serving, chosen)
         except OutOfMemory:
-            kept = serving.text_keys.let_go()
+            kept = serving.let_go()
             if len(chosen) == 1:
                 if kept:
                     return []

@@ -34,7 +34,7 @@ class Bar extends EaselElement {
     const engine = store.get("engine");
     // What serves stands beside it; its detail says no more, and in one language only.
     const detail = engine?.phase === "ready" ? "" : engine?.detail;
-    return [engine?.device, detail, wordsOf(engine?.width)].filter(Boolean).join(" · ");
+    return [engine?.device, detail, wordsOf(engine?.width), wordsOf(engine?.uncompiled)].filter(Boolean).join(" · ");
   }
 
   /** What the GPU does, in three words. */
