@@ -26,6 +26,7 @@ def checks(here: Settings) -> Iterator[Check]:
     yield caddy()
     yield gpu()
     yield stack(here)
+    yield from compiler(here)
     yield from listening(here)
     yield models(here)
 
@@ -117,6 +118,27 @@ def stack(here: Settings) -> Check:
             "stack", "failed", refusal.message, "put it right; docs/reference/spec.md names every field"
         )
     return Check("stack", "ok", f"{shown(here.stack)}: {', '.join(spec.endpoints) or 'no endpoints'}")
+
+
+def compiler(here: Settings) -> Iterator[Check]:
+    """What compiles blocks, where an endpoint on this machine says `compile: true`."""
+    from scripts.stacks.loading import spec_at
+
+    try:
+        spec = spec_at(here.stack)
+    except CommandRefused:
+        return  # `stack` says so
+    asking = [name for name, one in spec.endpoints.items() if one.compile]
+    if asking and spec.team.runs_on == "local":
+        from easel.studio.engine import missing_compiler
+
+        lacks = missing_compiler("cuda" if shutil.which("nvidia-smi") else "cpu")
+        names = ", ".join(asking)
+        if lacks:
+            advice = "without it they are drawn as without `compile: true`"
+            yield Check("compiler", "warning", f"{lacks}; for {names}", advice)
+        else:
+            yield Check("compiler", "ok", f"there, for {names}")
 
 
 def listening(here: Settings) -> Iterator[Check]:

@@ -91,3 +91,40 @@ def test_disk_is_looked_at_where_data_will_go(tmp_path: Path) -> None:
     """Before the folder is there, at the nearest one above it."""
     check = machine.disk(here(tmp_path))
     assert str(tmp_path) in check.seen
+
+
+@pytest.mark.parametrize(
+    ("runs_on", "compiles", "programs", "verdict", "seen"),
+    [
+        ("local", True, ("g++",), "ok", "there, for studio"),
+        ("local", True, (), "warning", "no C++ compiler: g++"),
+        ("local", True, ("nvidia-smi", "g++"), "warning", "no C compiler: gcc / clang"),
+        ("local", False, (), None, ""),
+        ("instances", True, (), None, ""),
+    ],
+)
+def test_a_compiler_is_looked_for_where_blocks_are_compiled_here(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    runs_on: str,
+    compiles: bool,
+    programs: tuple[str, ...],
+    verdict: str | None,
+    seen: str,
+) -> None:
+    """Without one `compile: true` changes nothing, and nobody would know; elsewhere the image brings it."""
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    for name in programs:
+        program(bin, name, "exit 0")
+    monkeypatch.setenv("PATH", str(bin))
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.delenv("CXX", raising=False)
+    domain = ", domain: art.example.com" if runs_on == "instances" else ""
+    (tmp_path / "Pulumi.x.yaml").write_text(
+        f"config:\n  aws:region: us-east-1\n  easel:team: {{runs_on: {runs_on}{domain}}}\n"
+        f"  easel:endpoints:\n    studio: {{shape: cpu.small, compile: {str(compiles).lower()}}}\n"
+    )
+    found = [(check.verdict, check.seen) for check in machine.compiler(here(tmp_path))]
+    assert [one for one, _ in found] == ([verdict] if verdict else [])
+    assert all(seen in words for _, words in found)

@@ -97,6 +97,7 @@ engine = Engine(Store(Path(sys.argv[1]), hashing=False), compiles=True)
 engine.start()
 request = TextToImage(prompt="a red cup", width=64, height=64, steps=2, seed=7)
 engine.submit("ada", request).result(600)[0].image.save(sys.argv[2])
+print("SAID", engine.status().uncompiled)
 from torch._dynamo.utils import counters
 print("HITS", counters["inductor"]["fxgraph_cache_hit"], "MISSES", counters["inductor"]["fxgraph_cache_miss"])
 engine.stop()
@@ -128,13 +129,20 @@ def test_a_restart_compiles_from_the_cache(store: Store, cache: Path, tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("there", [False, True])
 def test_without_a_compiler_pictures_are_drawn_as_ever(
-    engine: Engine, store: Store, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, store: Store, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
 ) -> None:
-    """The same picture; the log says once why nothing was compiled."""
-    monkeypatch.setenv("CXX", "/there/is/no/compiler")
+    """The same picture; the log says once why nothing was compiled, and so does the engine's status."""
+    compiler = tmp_path / "c++"
+    if there:  # and compiles nothing
+        compiler.write_text("#!/bin/sh\nexit 1\n")
+        compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
     life = one_life(store, tmp_path / "drawn.png")
     assert life.count("not compiled: drawn as it is written") == 1
-    assert "/there/is/no/compiler" in life
+    (said,) = [line for line in life.splitlines() if line.startswith("SAID")]
+    assert "SAID not compiled: " in said
+    assert there or f"no C++ compiler: {compiler}" in said
     with Image.open(tmp_path / "drawn.png") as found:
         assert furthest(found, *drawn(engine, replace(SMALL, steps=2))) == 0

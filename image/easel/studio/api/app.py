@@ -118,10 +118,10 @@ def _own(studio: Studio) -> APIRouter:
     def load() -> dict[str, Any]:
         """How busy the studio is, in pictures, for the gateway."""
         now = studio.engine.status()
-        width = now.width_reason if now.phase == "ready" else ""
+        more = (now.width_reason, now.uncompiled) if now.phase == "ready" else ()
         return {
             "phase": now.phase,
-            "detail": " · ".join(filter(None, (now.detail, width))),
+            "detail": " · ".join(filter(None, (now.detail, *more))),
             "running": now.running,
             "queued": now.queued,
             "idle_seconds": round(studio.activity.idle_seconds(now.idle_seconds), 3),

@@ -26,6 +26,9 @@ class EngineState(BaseModel):
     width: CodedText | None = Field(
         None, description="how many pictures like those that were drawn last share a call, and why"
     )
+    uncompiled: CodedText | None = Field(
+        None, description="why blocks are not compiled, though the endpoint asks for it"
+    )
 
 
 def engine_state(studio: Studio) -> EngineState:
@@ -44,6 +47,7 @@ def engine_state(studio: Studio) -> EngineState:
         memory_used=used,
         memory_total=total,
         width=CodedText.of(now.width_reason) if now.width_reason else None,
+        uncompiled=CodedText.of(now.uncompiled) if now.uncompiled else None,
     )
 
 

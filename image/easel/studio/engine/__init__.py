@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from easel.studio.engine.checkpoints.chosen_parts import encoder_choices, find_part
+from easel.studio.engine.compiling import missing_compiler
 from easel.studio.engine.control.preprocessors import PREPROCESSORS, Preprocessor, preprocessor
 from easel.studio.engine.control.unit import MAX_UNITS, ControlledPasses, ControlMode, ControlUnit
 from easel.studio.engine.control_models.controls import detected_map

@@ -10,6 +10,7 @@ import torch
 from easel.models import ModelFile, path_now
 from easel.studio.engine.calls.device_clock import DeviceClock
 from easel.studio.engine.checkpoints.checkpoint import Checkpoint
+from easel.studio.engine.compiling import Compiling
 from easel.studio.engine.control_models.control_cache import ControlCache
 from easel.studio.engine.loading.checkpoint_cache import CheckpointCache
 from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
@@ -37,7 +38,7 @@ class CheckpointAtHand:
         *,
         dtype: torch.dtype,
         others: Callable[[], Iterable[ModelFile]],
-        compiles: bool,
+        compiling: Compiling,
         controlling: Callable[[], set[ModelFile]],
         let_go: Callable[[], bool],
     ) -> None:
@@ -46,7 +47,7 @@ class CheckpointAtHand:
         self.dtype = dtype
         self.serving: Serving | None = None
         self._memory, self._room, self._clock, self.device = memory, room, clock, memory.device
-        self._others, self._compiles, self._clear = others, compiles, let_go
+        self._others, self._compiling, self._clear = others, compiling, let_go
         self._cache = CheckpointCache(memory, dtype, self._let_go, others)
         self._controls = ControlCache(memory, controlling, self._cache.make_room)
 
@@ -131,7 +132,7 @@ class CheckpointAtHand:
         """Have the device let go of something that nobody draws with; whether there was any."""
         if self._clear():
             return True
-        if self.serving is not None and self.serving.text_keys.let_go():
+        if self.serving is not None and self.serving.let_go():
             return True
         return self._controls.drop_oldest() if self._memory.apart else self._let_go()
 
@@ -148,6 +149,6 @@ class CheckpointAtHand:
             self.serving.adapters.clear()  # the one that goes may be kept, as its file has it
         self.serving = None
         if checkpoint is not None:
-            self.serving = Serving(checkpoint, self._controls, self._clock, compiles=self._compiles)
+            self.serving = Serving(checkpoint, self._controls, self._clock, compiling=self._compiling)
         give_back(self.device)
         self._room.serve(checkpoint)

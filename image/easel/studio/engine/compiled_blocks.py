@@ -15,12 +15,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from subprocess import SubprocessError
 from typing import Any, TypeVar
 
 import structlog
 
 from easel.studio.engine.calls.device_calls import BackboneCall
 from easel.studio.engine.checkpoints.checkpoint import Checkpoint
+from easel.studio.engine.compiling import Compiling
 from easel.studio.engine.control_models.lite_control import has_lite
 
 log = structlog.get_logger(__name__)
@@ -38,16 +40,18 @@ Answer = TypeVar("Answer")
 class CompiledBlocks:
     """Those of one checkpoint. Used from the engine's thread only."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, compiling: Compiling) -> None:
+        """`compiling` is told where they cannot be."""
         names = getattr(checkpoint.backbone, "_repeated_blocks", None) or ()
         # weights that come layer by layer come by hooks
         modules = checkpoint.backbone.modules() if checkpoint.offload is None else ()
         self._blocks: list[tuple[Any, Any]] = []
-        self._file = checkpoint.file.name
+        self._file, self._compiling = checkpoint.file.name, compiling
         # seconds of imports, for those who compile alone
         dynamo = import_module("torch._dynamo")
         dynamo.config.recompile_limit = _MOST_COMPILED
-        self._refused = dynamo.exc.TorchDynamoException
+        # Triton calls the compiler once more when a kernel first runs, and passes on how that ends
+        self._refused = (dynamo.exc.TorchDynamoException, SubprocessError, OSError)
         for block in [one for one in modules if type(one).__name__ in names]:
             block.compile(dynamic=True, fullgraph=True)
             self._blocks.append((block, block._compiled_call_impl))
@@ -75,7 +79,7 @@ class CompiledBlocks:
                 found = make()
         except self._refused as error:
             reason = (str(error).strip() or type(error).__name__)[:500]
-            log.warning("not compiled: drawn as it is written", file=self._file, reason=reason)
+            self._compiling.ends(self._file, reason)
             self._blocks.clear()
             return make()
         if (seconds := time.perf_counter() - began) > _LONG_SECONDS:

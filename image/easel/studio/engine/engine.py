@@ -19,6 +19,7 @@ from easel.studio.checkpoint_defaults import known_family
 from easel.studio.engine.calls.step_times import StepTimes
 from easel.studio.engine.checkpoints.chosen_parts import ChosenParts
 from easel.studio.engine.checkpoints.default_checkpoint import DefaultCheckpoint
+from easel.studio.engine.compiling import Compiling
 from easel.studio.engine.control_models.controls import prepared_controls
 from easel.studio.engine.control_models.image_prompts import prepared_image_prompts
 from easel.studio.engine.control_models.references import prepared_references
@@ -82,7 +83,7 @@ class Engine:
         self.limits = limits or Limits()
         self._device = device
         self._dtype = dtype
-        self._exact, self._widths, self._compiles = exact, widths, compiles
+        self._exact, self._widths, self._compiling = exact, widths, Compiling(compiles)
         self._default = DefaultCheckpoint(store, default_checkpoint, served)
         self._chosen = ChosenParts(store)
         self._queue = JobQueue(self.limits)
@@ -312,7 +313,7 @@ class Engine:
 
     def status(self) -> Status:
         """What the engine is doing now."""
-        return self._queue.status()
+        return replace(self._queue.status(), uncompiled=self._compiling.why)
 
     def memory_use(self) -> MemoryUse | None:
         """How the checkpoint that serves lies in the device's memory; None where none does."""
@@ -352,7 +353,7 @@ class Engine:
                 observer=self._observers,
                 others=self._chosen.files,
                 widths=self._widths,
-                compiles=self._compiles,
+                compiling=self._compiling,
             )
             worker = Worker(self._queue, loop, self.pace, self._default.served, self._observers)
         except Exception as error:

@@ -26,6 +26,7 @@ from easel.studio.engine.calls.step_times import WARM_UP, StepTimes
 from easel.studio.engine.calls.vae_runs import STRETCH_SECONDS, VaeRun
 from easel.studio.engine.checkpoint_at_hand import CheckpointAtHand
 from easel.studio.engine.checkpoints.precision import precision
+from easel.studio.engine.compiling import Compiling
 from easel.studio.engine.device_errors import memory_errors, network_errors
 from easel.studio.engine.errors import OutOfMemory
 from easel.studio.engine.loading.capacity import Capacity
@@ -67,18 +68,19 @@ class Loop:
         observer: EngineObserver | None = None,
         others: Callable[[], Iterable[ModelFile]] = tuple,
         widths: Path | None = None,
-        compiles: bool = False,
+        compiling: Compiling | None = None,
     ) -> None:
         """`step_times` and `capacity` learn; `memory` is the device's, `others` are the store's files. What
-        is measured of calls for several pictures is kept in the folder `widths`. It `compiles` what backbones
-        repeat."""
+        is measured of calls for several pictures is kept in the folder `widths`; `compiling` says whether
+        what backbones repeat is compiled."""
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         memory = memory or DeviceMemory(self.device)
         self._room = Room(memory, capacity or Capacity())
         self._sizes = SizeCheck(step_times, self._room, self._free_something)
         self.active: list[Picture] = []
         self._fair_share = FairShare()
-        self.widths = CallWidths(self.device, self._room, widths, how="compiled" if compiles else "")
+        compiling = compiling or Compiling()
+        self.widths = CallWidths(self.device, self._room, widths, how=compiling.how)
         self._runs: dict[Hashable, tuple[VaeRun, list[Picture]]] = {}
         self._numbers = itertools.count()
         self._clock = DeviceClock(self.device, observer)
@@ -86,7 +88,7 @@ class Loop:
         self.at_hand = CheckpointAtHand(
             memory, self._room, self._clock,
             dtype=dtype if isinstance(dtype, torch.dtype) else precision(dtype or "auto", self.device),
-            others=others, compiles=compiles,
+            others=others, compiling=compiling,
             controlling=self._controlling, let_go=self._small_networks.clear,
         )  # fmt: skip
 
@@ -207,7 +209,7 @@ class Loop:
             with memory_errors(first, self.device), self._clock.call("backbone", rows):
                 outputs = answer_together(serving, chosen)
         except OutOfMemory:
-            kept = serving.text_keys.let_go()
+            kept = serving.let_go()
             if len(chosen) == 1:
                 if kept:
                     return []

@@ -12,6 +12,7 @@ from easel.studio.engine.calls.device_clock import DeviceClock
 from easel.studio.engine.calls.vae_runs import LatentPreviews
 from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.compiled_blocks import CompiledBlocks
+from easel.studio.engine.compiling import Compiling
 from easel.studio.engine.control_models.control_cache import ControlCache
 from easel.studio.engine.control_models.control_models import ControlModels
 from easel.studio.engine.control_models.image_prompt_models import ImagePromptModels
@@ -45,10 +46,10 @@ class Serving:
         controls: ControlCache | None = None,
         clock: DeviceClock | None = None,
         *,
-        compiles: bool = False,
+        compiling: Compiling | None = None,
     ) -> None:
-        """`controls` are the control models of all checkpoints on the device; `compiles`: its repeated blocks
-        are."""
+        """`controls` are the control models of all checkpoints on the device; `compiling` says whether
+        its repeated blocks are compiled."""
         self.checkpoint = checkpoint
         family = checkpoint.family
         self.encoder: PromptEncoder | TransformerPrompts = (
@@ -57,7 +58,9 @@ class Serving:
         self.vaes = Vaes(checkpoint)
         self.adapters = Adapters(checkpoint)
         self.text_keys = TextKeys(checkpoint)
-        self.compiled = CompiledBlocks(checkpoint) if compiles else None
+        self.compiled: CompiledBlocks | None = None
+        if compiling is not None and compiling.begins(checkpoint.file.name, checkpoint.device.type):
+            self.compiled = CompiledBlocks(checkpoint, compiling)
         controls = controls or ControlCache(DeviceMemory(checkpoint.device))
         self.control_models = ControlModels(checkpoint, controls)
         self.image_prompts = ImagePromptModels(checkpoint, controls)
@@ -67,6 +70,10 @@ class Serving:
             self._levels = NoiseLevels.of_family(family.scheduler_config, sdxl=family.pooled)
         self._embeddings = Embeddings(checkpoint)
         self._nothing_to_inpaint: dict[tuple[int, int], torch.Tensor] = {}
+
+    def let_go(self) -> bool:
+        """Forget what can be computed anew, and keep no more of it. Whether there was any."""
+        return any([self.text_keys.let_go(), self.adapters.let_go()])
 
     @property
     def noise_levels(self) -> NoiseLevels:

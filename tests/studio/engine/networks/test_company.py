@@ -102,6 +102,40 @@ def test_rows_are_as_alone(place: Place, data: st.DataObject, rows: int) -> None
             assert float((together[part] - alone).abs().max()) <= 1e-4 * max(1.0, largest)
 
 
+def answered(place: Place, adapters: Adapters, people: list[list[LoraUse]]) -> torch.Tensor:
+    """What the UNet answers to these people, two rows each."""
+    noise = torch.Generator().manual_seed(1)
+    rows = 2 * len(people)
+    seen, tokens = (torch.randn(rows, *shape, generator=noise) for shape in ((4, 8, 8), (77, 64)))
+    with torch.inference_mode(), adapters.by_row([(2, uses) for uses in people]):
+        found: torch.Tensor = place.checkpoint.backbone(seen, 500, encoder_hidden_states=tokens)[0]
+    return found
+
+
+def test_merged_weights_have_a_bound_and_go_before_memory_does(place: Place) -> None:
+    """Only where several sets share a call, never beyond what networks may have; afterwards all is as by
+    slices, and a layer is what it was."""
+    people = [[place.use("rank4", 0.7)], [], [place.use("rank32", 0.5), place.use("lokr", 0.2)]]
+    uses = [use for theirs in people for use in theirs]
+    poor, rich = Adapters(place.checkpoint, budget=1), Adapters(place.checkpoint)
+    for adapters in (poor, rich):
+        adapters.need(uses, ())
+    by_slices = answered(place, poor, people)
+    assert poor.merged_bytes == 0
+    answered(place, rich, [people[0]])
+    assert rich.merged_bytes == 0, "alone as ever: an exact picture is the same bits in any company"
+    merged = answered(place, rich, people)
+    assert 0 < rich.merged_bytes <= 500_000_000
+    assert float((merged - by_slices).abs().max()) <= 1e-4 * max(1.0, float(by_slices.abs().max()))
+    assert rich.let_go()
+    assert rich.merged_bytes == 0
+    assert torch.equal(answered(place, rich, people), by_slices)
+    assert not rich.let_go()
+    assert not any("forward" in vars(one) for one in place.checkpoint.backbone.modules())
+    for adapters in (poor, rich):
+        adapters.clear()
+
+
 @pytest.fixture(scope="module")
 def engine(place: Place) -> Iterator[Engine]:
     """A real engine over the same files."""

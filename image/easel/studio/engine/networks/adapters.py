@@ -9,7 +9,7 @@ every layer, merges or switches each one by itself, and takes seconds to put a f
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any
@@ -25,19 +25,18 @@ from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.memory.device_memory import share_of
 from easel.studio.engine.networks.block_weights import block_of
 from easel.studio.engine.networks.extra_networks import LoraUse
-from easel.studio.engine.networks.layer import Change
-from easel.studio.engine.networks.low_rank import LowRank
-from easel.studio.engine.networks.names import UNET
+from easel.studio.engine.networks.names import UNET, Place
+from easel.studio.engine.networks.network_company import NetworkCompany
 from easel.studio.engine.networks.network_file import LoadedNetwork, load_network, part_of
+from easel.studio.engine.networks.network_set import NetworkSet
 
 log = structlog.get_logger(__name__)
 
 # Memory for networks that nobody draws with now: a share of the GPU's, or so many bytes of the machine's.
 GPU_SHARE = 0.08
 CPU_BYTES = 500_000_000
-
-# Rows of a call, and what is at work for them.
-_Share = tuple[slice, list[tuple[LoadedNetwork, LoraUse]]]
+# Sets that are remembered: a tag with another weight is another one.
+_SETS = 64
 
 
 class Adapters:
@@ -47,15 +46,24 @@ class Adapters:
         self._checkpoint = checkpoint
         self._budget = share_of(checkpoint.device, GPU_SHARE, CPU_BYTES) if budget is None else budget
         self._loaded: OrderedDict[ModelFile, LoadedNetwork] = OrderedDict()
-        self._hooks: dict[tuple[str, str], Any] = {}
-        self._aside: set[tuple[str, str]] = set()
-        self._at_work: list[_Share] = []
+        self._hooks: dict[Place, Any] = {}
+        self._aside: set[Place] = set()
+        self._blocks: dict[Place, int | None] = {}
+        self._sets: OrderedDict[tuple[LoraUse, ...], NetworkSet] = OrderedDict()
+        self._company: tuple[Hashable, NetworkCompany] = None, NetworkCompany(())
+        self._at_work = NetworkCompany(())
         self._foreign: set[ModelFile] = set()
+        self._merging = checkpoint.device.type == "cpu" and checkpoint.dtype == torch.float32
 
     @property
     def nbytes(self) -> int:
         """Bytes of all networks in memory."""
         return sum(network.nbytes for network in self._loaded.values())
+
+    @property
+    def merged_bytes(self) -> int:
+        """Bytes of weights that networks are merged into."""
+        return sum(one.nbytes for one in self._sets.values())
 
     def need(
         self, uses: Sequence[LoraUse], in_use: Collection[ModelFile], *, going_on: bool = False
@@ -113,33 +121,69 @@ class Adapters:
     def at_work(self, uses: Sequence[LoraUse]) -> Iterator[None]:
         """Within this, the checkpoint draws with these networks (which `need` loaded) and no others;
         what does not fit it changes nothing."""
-        with self._sharing([self._share(slice(None), uses)]):
+        with self._sharing(NetworkCompany([(slice(None), self._set(uses))])):
             yield
 
     @contextmanager
     def by_row(self, shares: Sequence[tuple[int, Sequence[LoraUse]]]) -> Iterator[None]:
         """Within this, so many rows of each call are drawn with these networks, the next ones with those, and
         so on to the last row."""
-        ends = list(accumulate(rows for rows, _ in shares))
-        with self._sharing(
-            [
-                self._share(slice(end - rows, end), uses)
-                for end, (rows, uses) in zip(ends, shares, strict=True)
-            ]
-        ):
+        key = tuple((rows, tuple(uses)) for rows, uses in shares)
+        if self._company[0] != key:
+            ends = list(accumulate(rows for rows, _ in shares))
+            sets = [self._set(uses) for _, uses in shares]
+            rows = [slice(end - rows, end) for end, (rows, _) in zip(ends, shares, strict=True)]
+            company = NetworkCompany(list(zip(rows, sets, strict=True)), self._mergeable(sets))
+            self._company = key, company
+        with self._sharing(self._company[1]):
             yield
 
-    def _share(self, rows: slice, uses: Sequence[LoraUse]) -> _Share:
-        return rows, [(self._loaded[use.file], use) for use in uses if use.file not in self._foreign]
+    def _set(self, uses: Sequence[LoraUse]) -> NetworkSet:
+        key = tuple(uses)
+        if key not in self._sets:
+            there = [(self._loaded[use.file], use) for use in uses if use.file not in self._foreign]
+            self._sets[key] = NetworkSet(there, self._weight)
+            while len(self._sets) > _SETS:
+                self._sets.popitem(last=False)
+        self._sets.move_to_end(key)
+        return self._sets[key]
+
+    def _weight(self, use: LoraUse, place: Place) -> float:
+        """What a network counts with in a layer."""
+        if place[0] != UNET:
+            return use.te
+        if place not in self._blocks:
+            has_blocks = self._checkpoint.family.flow is None
+            self._blocks[place] = block_of(place[1], self._checkpoint.backbone) if has_blocks else None
+        return use.unet_in(self._blocks[place])
+
+    def _mergeable(self, sets: Sequence[NetworkSet]) -> dict[Place, nn.Module]:
+        """The layers that may answer by merged weights of these sets; none where there are not several sets,
+        where they have no room together, or rounding would take a part of what is merged away."""
+        checkpoint, at_work = self._checkpoint, [one for one in sets if one.networks]
+        if not self._merging or checkpoint.offload is not None or len(at_work) < 2:
+            return {}
+        found = {
+            place: layer
+            for place in sorted(set().union(*(one.places for one in at_work)))
+            if place[0] == UNET
+            and type(layer := checkpoint.backbone.get_submodule(place[1])) in (nn.Linear, nn.Conv2d)
+        }
+        whole = sum(layer.weight.nbytes for layer in found.values()) * len(at_work)
+        others = [one for one in self._sets.values() if one not in at_work]  # the oldest first
+        while others and whole + sum(one.nbytes for one in others) + self.nbytes > self._budget:
+            others.pop(0).forget()
+        return found if whole + self.nbytes <= self._budget else {}
 
     @contextmanager
-    def _sharing(self, shares: list[_Share]) -> Iterator[None]:
-        if any(networks for _, networks in shares):
+    def _sharing(self, company: NetworkCompany) -> Iterator[None]:
+        if company.anybody:
             for place in list(self._aside):
                 self._hook(place)
-        before, self._at_work = self._at_work, shares
+        before, self._at_work = self._at_work, company
         try:
-            yield
+            with company.answering():
+                yield
         finally:
             self._at_work = before
 
@@ -149,9 +193,17 @@ class Adapters:
         self._aside.update(self._hooks)
         self._take_out(list(self._hooks))
 
+    def let_go(self) -> bool:
+        """Forget merged weights, and merge no more: there is no memory for it. Whether there were any."""
+        there = self.merged_bytes > 0
+        self._forget_sets()
+        self._merging = False
+        return there
+
     def clear(self) -> None:
         """Take everything out of the checkpoint again."""
         self._loaded.clear()
+        self._forget_sets()
         self._unhook()
 
     def _tidy(self, keep: Collection[ModelFile]) -> None:
@@ -160,53 +212,31 @@ class Adapters:
                 break
             if file not in keep:
                 del self._loaded[file]
+                self._forget_sets()
                 log.info("LoRA dropped", file=file.name)
         self._unhook({place for network in self._loaded.values() for place in network.changes})
 
-    def _unhook(self, keep: Collection[tuple[str, str]] = ()) -> None:
+    def _unhook(self, keep: Collection[Place] = ()) -> None:
         self._take_out([place for place in self._hooks if place not in keep])
         self._aside.intersection_update(keep)
 
-    def _take_out(self, places: Collection[tuple[str, str]]) -> None:
+    def _forget_sets(self) -> None:
+        self._sets.clear()
+        self._company = None, NetworkCompany(())
+
+    def _take_out(self, places: Collection[Place]) -> None:
         for place in places:
             self._hooks.pop(place).remove()
 
-    def _hook(self, place: tuple[str, str]) -> None:
+    def _hook(self, place: Place) -> None:
         self._aside.discard(place)
         if place not in self._hooks:
             module = part_of(self._checkpoint, place[0]).get_submodule(place[1])
             self._hooks[place] = module.register_forward_hook(self._adding(place))
 
-    def _adding(self, place: tuple[str, str]) -> Callable[..., torch.Tensor]:
-        in_unet = place[0] == UNET
-        has_blocks = in_unet and self._checkpoint.family.flow is None
-        block = block_of(place[1], self._checkpoint.backbone) if has_blocks else None
-
+    def _adding(self, place: Place) -> Callable[..., torch.Tensor]:
         def add(layer: nn.Module, seen: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
-            for rows, networks in self._at_work:
-                weighed = [
-                    (_of_rank(change, use.limits.rank), weight)
-                    for network, use in networks
-                    if (weight := use.unet_in(block) if in_unet else use.te)
-                    for change in network.changes.get(place, ())
-                ]
-                if weighed:
-                    _add(layer, seen[0][rows], output[rows], weighed)
+            self._at_work.add(place, layer, seen[0], output)
             return output
 
         return add
-
-
-def _add(
-    layer: nn.Module, seen: torch.Tensor, own: torch.Tensor, changes: list[tuple[Change, float]]
-) -> None:
-    """Add what the changes make of `seen` to `own`, the layer's answer, which each looks at as it was."""
-    found = own
-    for left, (change, weight) in zip(range(len(changes) - 1, -1, -1), changes, strict=True):
-        added = change.added(layer, seen, own)
-        found = torch.add(found, added, alpha=weight * change.scale, out=None if left else own)
-
-
-def _of_rank(change: Change, rank: int) -> Change:
-    """Cut to so many of its ranks, where it has some and not all count (0)."""
-    return change.cut_to(rank) if rank and isinstance(change, LowRank) else change

@@ -33,6 +33,9 @@ _ENDS = {
     )
 }  # fmt: skip
 
+Place = tuple[str, str]
+"""A layer: the part of a checkpoint, and its path there."""
+
 Homes = Mapping[str, tuple[tuple[str, LoraPlace], ...]]
 """By a layer's name in a file: the parts of a checkpoint and the modules there that it is for."""
 

@@ -32,7 +32,9 @@ class Bar extends EaselElement {
 
   device() {
     const engine = store.get("engine");
-    return [engine?.device, wordsOf(engine?.remark), wordsOf(engine?.width)].filter(Boolean).join(" · ");
+    return [engine?.device, wordsOf(engine?.remark), wordsOf(engine?.width), wordsOf(engine?.uncompiled)]
+      .filter(Boolean)
+      .join(" · ");
   }
 
   /** What the GPU does, in three words. */
