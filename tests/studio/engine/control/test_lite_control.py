@@ -22,6 +22,7 @@ from easel.studio.engine.control_file import load_control
 from easel.studio.engine.controls import prepared_controls
 from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.job import Job
+from easel.studio.engine.lite_control import has_lite
 from easel.studio.engine.picture import Picture, call_unet
 from easel.studio.engine.picture_prompts import picture_prompts
 from easel.studio.engine.serving import Serving
@@ -174,6 +175,7 @@ def test_in_company_each_has_its_own(small: Tiny, tmp_path: Path) -> None:
         picture = Picture(job, 0)
         picture.begin(serving)
         waiting.append(picture.call)
+    assert all(has_lite(one.controls) for one in waiting), "such a call is not made of compiled blocks"
     alone = [call_unet(unet, [one], torch.float32)[0] for one in waiting]
     together = call_unet(unet, waiting, torch.float32)
     for one, other in zip(alone, together, strict=True):
