@@ -38,6 +38,16 @@ def test_a_lora_by_what_it_reads(tmp_path: Path, key: str, width: int) -> None:
     assert family(tmp_path, Kind.LORA, {key: torch.zeros(4, width)}) == WIDTHS[width]
 
 
+def test_a_control_by_what_it_reads(tmp_path: Path) -> None:
+    """A control-LoRA by the same width; a LLLite by blocks that only SDXL's UNet has."""
+    down = "input_blocks.4.1.transformer_blocks.0.attn2.to_k.down"
+    assert family(tmp_path / "lora", Kind.CONTROLNET, {down: torch.zeros(4, 2048)}) == "sdxl"
+    for number, wanted in ((0, ""), (1, "sdxl")):
+        name = f"lllite_unet_input_blocks_7_1_transformer_blocks_{number}_attn1_to_q.down.0.weight"
+        found = family(tmp_path / str(number), Kind.CONTROLNET, {name: torch.zeros(4, 1280)})
+        assert found == wanted
+
+
 def test_shapes_before_words(tmp_path: Path) -> None:
     """What a trainer wrote is an opinion."""
     tensors = {KEYS[0]: torch.zeros(4, 2048)}

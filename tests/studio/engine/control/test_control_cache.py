@@ -17,7 +17,7 @@ from easel.studio.engine.control_models.control_cache import ControlCache
 from easel.studio.engine.control_models.control_file import load_control
 from easel.studio.engine.errors import StepTooLong
 from easel.studio.engine.loop import Loop
-from easel.studio.engine.memory.device_memory import DeviceMemory
+from easel.studio.engine.memory.device_memory import DeviceMemory, TooLarge
 from easel.studio.engine.requests.limits import work
 from easel.studio.png import encode
 from tests.studio.engine.control.driving import controlnet, in_memory, stored
@@ -61,6 +61,24 @@ def test_one_for_another_family_is_not_taken_for_it(
     cache.get(files[0], in_memory(small))
     with pytest.raises(FileError, match="net"):
         cache.get(files[0], in_memory(tiny(Architecture.SD2, tmp_path_factory.mktemp("sd2"))))
+
+
+def test_what_is_larger_than_its_file_gets_room(small: Tiny, files: list[ModelFile]) -> None:
+    """A control-LoRA makes more of itself than its file: where that has no room, others go."""
+    wanted: list[int] = []
+
+    def make_room(need: int) -> bool:
+        wanted.append(need)
+        return True
+
+    def load(*given: Any) -> Any:
+        if len(wanted) < 2:
+            raise TooLarge("net", 1000, 10, MEMORY.device)
+        return load_control(*given)
+
+    cache = ControlCache(MEMORY, make_room=make_room)
+    assert cache.get(files[0], in_memory(small), load=load) is not None
+    assert wanted == [files[0].size, 1000]
 
 
 def test_least_use_goes_first_and_use_stays(small: Tiny, files: list[ModelFile]) -> None:

@@ -20,6 +20,7 @@ from easel.models.base_family import family_of_header
 from easel.studio.engine import ControlMode, ControlUnit, TextToImage
 from easel.studio.engine.control_models.control_file import load_control
 from easel.studio.engine.control_models.controls import prepared_controls
+from easel.studio.engine.control_models.lite_control import has_lite
 from easel.studio.engine.errors import OtherArchitecture
 from easel.studio.engine.picture import Picture, call_unet
 from easel.studio.engine.queue.job import Job
@@ -174,6 +175,7 @@ def test_in_company_each_has_its_own(small: Tiny, tmp_path: Path) -> None:
         picture = Picture(job, 0)
         picture.begin(serving)
         waiting.append(picture.call)
+    assert all(has_lite(one.controls) for one in waiting), "such a call is not made of compiled blocks"
     alone = [call_unet(unet, [one], torch.float32)[0] for one in waiting]
     together = call_unet(unet, waiting, torch.float32)
     for one, other in zip(alone, together, strict=True):

@@ -77,7 +77,9 @@ def test_what_each_does() -> None:
     assert len({tuple(one) for one in maps["color"].reshape(-1, 3)}) <= 4
 
 
-@pytest.mark.parametrize("name", ["", "cany", "densepose", "depth_leres++", "ip-adapter_pulid", "x" * 3000])
+@pytest.mark.parametrize(
+    "name", ["", "cany", "densepose", "scribble_pidinet", "ip-adapter_pulid", "x" * 3000]
+)
 def test_what_is_not_here_is_said(name: str) -> None:
     """With the names of those that are, and what to do instead."""
     with pytest.raises(InvalidRequest, match="canny"):
