@@ -23,8 +23,9 @@ ROOT = Path(__file__).resolve().parents[2]
 IMAGE = ROOT / "image"
 KEPT = Path(os.environ.get("EASEL_TEST_CONTAINERS") or ROOT / ".easel" / "tests" / "containers")
 RELEASE = "bookworm"
-BASE = f"localhost/easel-test-base:{RELEASE}"
-PACKAGES = "python3,python3-pip,python3-venv,ca-certificates"
+BASE = f"localhost/easel-test-base:{RELEASE}-headers"
+# The slim image has Python's headers too.
+PACKAGES = "python3,python3-pip,python3-venv,libpython3-dev,ca-certificates"
 RUN = Path("/tmp", f"easel-buildah-{os.getuid()}")
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -173,7 +174,8 @@ def start(
     The network is this machine's own, as the gateway's is on its host.
     """
     about = settings(image)["config"]
-    user, _, group = about["User"].partition(":")
+    # a stage below another names nobody
+    user, _, group = (about.get("User") or "1000:1000").partition(":")
     env = dict(each.split("=", 1) for each in about["Env"]) | variables
     inside = shlex.quote(str(files))
     steps = [
