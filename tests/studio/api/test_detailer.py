@@ -23,7 +23,8 @@ from easel.studio.api.keeper import FileOf, PictureFile
 from easel.studio.api.request_run import RequestRun
 from easel.studio.api.requests.ordering import Ordering
 from easel.studio.api.requests.text_to_image_request import TextToImageRequest
-from easel.studio.engine import TextToImage, face_run
+from easel.studio.engine import TextToImage
+from easel.studio.engine.faces import face_run
 from easel.studio.engine.imaging import FaceArea
 from tests.studio import faces
 from tests.studio.api.answers import info, pictures, sent

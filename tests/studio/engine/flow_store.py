@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 
 from easel.models import PART_FACTS, Architecture, Store, needs_of, transformer_architecture
 from easel.studio import checkpoint_defaults
-from easel.studio.engine import Engine, loading
+from easel.studio.engine import Engine
 from easel.studio.engine.checkpoints.skeleton import fill
+from easel.studio.engine.loading import checkpoint_loading as loading
 from easel.studio.families import Family
 from tests.studio.engine import tiny
 from tests.studio.engine.latents.test_latent_spaces import published as published_vae

@@ -19,13 +19,14 @@ import pytest
 from PIL import Image
 
 from easel.models import Kind, ModelFile
-from easel.studio.engine import job_progress, job_queue, worker
+from easel.studio.engine import job_progress, worker
 from easel.studio.engine.calls.device_calls import UpscaleCall
 from easel.studio.engine.loop import Turned
 from easel.studio.engine.networks.extra_networks import Asked
 from easel.studio.engine.observer import EngineObservers
 from easel.studio.engine.pace import Pace
 from easel.studio.engine.picture import Picture
+from easel.studio.engine.queue import job_queue
 from easel.studio.engine.queue.fair_share import FairShare
 from easel.studio.engine.queue.job import Job
 from easel.studio.engine.queue.job_queue import JobQueue

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from easel.models import Store
-from easel.studio.engine import Engine, HiresFix, Refiner, TextToImage, checkpoint_cache
+from easel.studio.engine import Engine, HiresFix, Refiner, TextToImage
+from easel.studio.engine.loading import checkpoint_cache
 
 NAMES = ("one", "two", "three")
 PLAIN = TextToImage(prompt="a red circle", width=64, height=64, steps=2, seed=1, sampler="Euler")

@@ -15,10 +15,11 @@ from diffusers.models.transformers.transformer_flux import FluxTransformer2DMode
 from safetensors.torch import load_file, save_file
 
 from easel.models import PART_FACTS, Architecture, FileError, ModelFile
-from easel.studio.engine import Engine, TextToImage, checkpoint_cache
+from easel.studio.engine import Engine, TextToImage
 from easel.studio.engine.calls.step_times import StepTimes
 from easel.studio.engine.calls.vae_runs import LatentPreviews
 from easel.studio.engine.checkpoints.shared_encoders import SharedEncoders
+from easel.studio.engine.loading import checkpoint_cache
 from easel.studio.engine.loading.checkpoint_cache import copied
 from easel.studio.engine.loop import Loop
 from easel.studio.engine.memory.device_memory import DeviceMemory

@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from easel.models import Store
-from easel.studio.engine import Engine, OutOfMemory, TextToImage, latent_spaces, shared_call
+from easel.studio.engine import Engine, OutOfMemory, TextToImage, shared_call
 from easel.studio.engine.calls.device_calls import BackboneCall
 from easel.studio.engine.calls.vae_runs import LatentPreviews
+from easel.studio.engine.latents import latent_spaces
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.widths.batch_width import BatchWidth
 

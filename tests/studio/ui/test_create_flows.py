@@ -14,7 +14,8 @@ from playwright.sync_api import Page, expect
 
 from easel.models import Architecture
 from easel.studio import checkpoint_defaults
-from easel.studio.engine import SAMPLERS, loading, of_flows
+from easel.studio.engine import SAMPLERS, of_flows
+from easel.studio.engine.loading import checkpoint_loading as loading
 from easel.studio.families import family
 from tests.studio.engine.flow_store import FlowStore
 from tests.studio.ui.modes import choose, drawn

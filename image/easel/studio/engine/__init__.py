@@ -99,8 +99,9 @@ if TYPE_CHECKING:
     from easel.studio.engine.texts.token_count import count_tokens
 
 _WITH_TORCH = {
-    "Checkpoint": "checkpoint", "DeviceMemory": "memory", "Weights": "weights", "copied": "checkpoint_cache",
-    "count_tokens": "token_count", "give_back": "memory", "load_checkpoint": "loading",
+    "Checkpoint": "checkpoints.checkpoint", "DeviceMemory": "memory.device_memory", "Weights": "tensors.weights",
+    "copied": "loading.checkpoint_cache", "count_tokens": "texts.token_count",
+    "give_back": "memory.device_memory", "load_checkpoint": "loading.checkpoint_loading",
 }  # fmt: skip
 
 

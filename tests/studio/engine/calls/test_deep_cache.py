@@ -16,9 +16,9 @@ from easel.studio.engine import (
     Refiner,
     SamplerSettings,
     TextToImage,
-    deep_cache,
     shared_call,
 )
+from easel.studio.engine.calls import deep_cache
 from easel.studio.engine.calls.device_calls import BackboneCall
 from easel.studio.engine.requests.request import DEEP_EVERY
 from easel.studio.engine.widths.batch_width import BatchWidth

@@ -12,8 +12,8 @@ import torch
 from easel.models import MissingFile, ModelFile, NotSafetensors, Store
 from easel.studio.engine import loop as loops
 from easel.studio.engine.calls.step_times import StepTimes
+from easel.studio.engine.loading import checkpoint_cache as cache_module
 from easel.studio.engine.loading.checkpoint_cache import CheckpointCache, copied
-from easel.studio.engine.loading.checkpoint_loading import checkpoint_cache as cache_module
 from easel.studio.engine.loop import Loop
 from easel.studio.engine.memory.device_memory import DeviceMemory
 from tests.studio.engine.conftest import STARTER

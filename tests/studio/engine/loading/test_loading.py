@@ -287,7 +287,7 @@ def test_a_checkpoint_without_a_vae_of_use(tinies: dict[Architecture, Tiny], tmp
 def test_the_family_is_told_from_the_header(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without being told, the loader takes the family of the header, and asks an SD 2.x UNet if unsure."""
     from easel.models import CheckpointIdentity
-    from easel.studio.engine.loading.checkpoint_loading import checkpoint_loading as loading
+    from easel.studio.engine.loading import checkpoint_loading as loading
 
     made, velocity = tiny(Architecture.SD2, tmp_path), tiny(Architecture.SD2_V, tmp_path)
     families = {Architecture.SD2: made.family, Architecture.SD2_V: velocity.family}

@@ -29,9 +29,10 @@ from easel.models import (
 )
 from easel.studio.engine.checkpoints import checkpoint_parts
 from easel.studio.engine.checkpoints.checkpoint import Checkpoint
-from easel.studio.engine.loading.checkpoint_loading import TooLarge, load_checkpoint, load_vae, placing
-from easel.studio.engine.loading.checkpoint_loading import checkpoint_loading as loading
-from easel.studio.engine.memory.device_memory import device_memory as memory
+from easel.studio.engine.loading import checkpoint_loading as loading
+from easel.studio.engine.loading import placing
+from easel.studio.engine.loading.checkpoint_loading import TooLarge, load_checkpoint, load_vae
+from easel.studio.engine.memory import device_memory as memory
 from easel.studio.engine.tensors import weights
 from tests.studio.engine import export
 from tests.studio.engine.loading.test_loading import run_unet

@@ -27,7 +27,7 @@ from easel.models import (
     UnknownArchitecture,
 )
 from easel.studio.engine.checkpoints.checkpoint import Checkpoint
-from easel.studio.engine.loading.checkpoint_loading import checkpoint_loading as loading
+from easel.studio.engine.loading import checkpoint_loading as loading
 from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
 from easel.studio.engine.tensors import weights
 from tests.studio.engine.export import Layout

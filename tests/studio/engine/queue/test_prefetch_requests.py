@@ -11,7 +11,7 @@ import pytest
 
 from easel.models import Kind, ModelFile, Store
 from easel.studio.engine import Engine, TextToImage
-from easel.studio.engine.loading.checkpoint_loading import checkpoint_cache as cache_module
+from easel.studio.engine.loading import checkpoint_cache as cache_module
 from easel.studio.engine.queue import prefetch_requests as requests_module
 from easel.studio.engine.queue.prefetch_requests import PrefetchRequests
 from tests.gateway.conftest import until

@@ -11,15 +11,8 @@ import pytest
 import torch
 
 from easel.models import Kind, ModelFile, Store
-from easel.studio.engine import (
-    Engine,
-    EngineObserver,
-    TextToImage,
-    TimedCall,
-    batch_width,
-    call_widths,
-    worker,
-)
+from easel.studio.engine import Engine, EngineObserver, TextToImage, TimedCall, call_widths, worker
+from easel.studio.engine.widths import batch_width
 from easel.studio.engine.widths.batch_width import LONGEST, SAMPLES, WARM_UP, BatchWidth
 from easel.studio.engine.widths.kept_widths import (
     CEILING_SECONDS,
