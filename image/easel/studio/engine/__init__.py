@@ -99,8 +99,8 @@ if TYPE_CHECKING:
     from easel.studio.engine.texts.token_count import count_tokens
 
 _WITH_TORCH = {
-    "Checkpoint": "checkpoints.checkpoint", "DeviceMemory": "memory.device_memory", "Weights": "tensors.weights",
-    "copied": "loading.checkpoint_cache", "count_tokens": "texts.token_count",
+    "Checkpoint": "checkpoints.checkpoint", "DeviceMemory": "memory.device_memory",
+    "Weights": "tensors.weights", "copied": "loading.checkpoint_cache", "count_tokens": "texts.token_count",
     "give_back": "memory.device_memory", "load_checkpoint": "loading.checkpoint_loading",
 }  # fmt: skip
 
