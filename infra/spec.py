@@ -339,8 +339,8 @@ class EndpointSpec(Section):
     )
     compile: bool = Field(
         default=False,
-        description="Compile a model's blocks; the first pictures wait for it. For GPUs, by the C compiler "
-        "of Easel's image; on a CPU it gains nothing and needs g++.",
+        description="Compile a model's blocks; the first pictures wait for it. For GPUs: on a CPU it gains "
+        "nothing and needs g++.",
     )
     limits: LimitsSpec = Field(
         default=LimitsSpec(), description="What one person may ask for and have waiting."

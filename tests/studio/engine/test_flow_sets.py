@@ -213,9 +213,9 @@ def test_a_text_encoder_of_two_is_in_memory_once(made: Made) -> None:
     loop.at_hand.switch(chroma)
     loop.at_hand._cache.drop_oldest()
     again = Loop(StepTimes(math.inf), "cpu", torch.float32, others=parts)
-    again._cache.shared = loop.at_hand._cache.shared
-    again.switch(chroma)
-    assert again.checkpoint.text_encoders[0] is not t5
+    again.at_hand._cache.shared = loop.at_hand._cache.shared
+    again.at_hand.switch(chroma)
+    assert again.at_hand.checkpoint.text_encoders[0] is not t5
 
 
 @pytest.mark.parametrize(

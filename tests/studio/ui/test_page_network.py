@@ -55,6 +55,7 @@ def refused(said: dict[str, Any], route: Route) -> None:
     route.fulfill(**said)
 
 
+@pytest.mark.slow
 def test_what_the_door_says_is_said_in_words(visit) -> None:
     """That the endpoint makes room for another replica, or does not start at all: no line that is lost, and
     nothing that trying again would help. All is as before once it is there."""

@@ -59,6 +59,7 @@ def instant_id(networks: Path, tmp_path_factory: pytest.TempPathFactory) -> Inst
     return InstantId(root, networks, tiny(Architecture.SDXL, root))
 
 
+@pytest.mark.slow
 def test_instant_id_is_the_published_pipelines(instant_id: InstantId) -> None:
     """The adapter reads the face in 16 tokens; its ControlNet is shown the points, and told these tokens in
     the place of the words: diffusers' pipeline does the same, whose ControlNet is given them by hand."""

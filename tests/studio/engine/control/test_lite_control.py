@@ -124,6 +124,7 @@ def off(one: Any, other: Any) -> int:
     return int(np.abs(np.asarray(one).astype(int) - np.asarray(other).astype(int)).max())
 
 
+@pytest.mark.slow
 def test_it_is_as_published(small: Tiny, tmp_path: Path) -> None:
     """diffusers' pipeline with the published arithmetic in its UNet draws the same picture; it counts by its
     weight, in its steps, where its region is, for the negative prompt too whatever its mode."""

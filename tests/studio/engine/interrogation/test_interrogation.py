@@ -185,8 +185,9 @@ def test_words_of_lists_as_clip_ranks_them(tmp_path: Path) -> None:
     (tmp_path / "interrogate").mkdir()
     for one, name in ((FLAVOURS, "flavors.top3"), (MEDIUMS, "mediums")):
         (tmp_path / "interrogate" / f"{name}.txt").write_text("\n".join(one.words) + "\n\n", "utf-8")
-    asked = ranked_words(store, Interrogation())
+    asked, words = ranked_words(store, Interrogation())
     assert asked is not None
+    assert words == ""
     assert [(one.name, one.most, one.words) for one in asked.lists] == [
         ("flavors.top3", 3, WORDS), ("mediums", 1, MEDIUMS.words)]  # fmt: skip
     network = InterrogatorModels(torch.device("cpu")).get(asked.file)
@@ -209,20 +210,23 @@ def test_words_of_lists_as_clip_ranks_them(tmp_path: Path) -> None:
 
 
 def test_which_lists_count(tmp_path: Path) -> None:
-    """None without a network or without lists, for tags, or where all are left out; the first of each."""
+    """None without a network, which is told, or without lists, for tags, or where all are left out; the first
+    of each."""
     store, asked = Store(tmp_path), Interrogation()
     folder = tmp_path / "interrogate"
     folder.mkdir()
     (folder / "artists.txt").write_text("one\ntwo\n\nthree\n")
     (folder / "notes.md").write_text("no list")
-    assert ranked_words(store, asked) is None, "no network"
+    found, words = ranked_words(store, asked)
+    assert found is None, "no network"
+    assert "easel models add hf://openai/clip-vit-large-patch14" in words
     interrogators.write_clip(tmp_path)
     store.refresh()
-    found = ranked_words(store, Interrogation(list_limit=2))
+    found, _ = ranked_words(store, Interrogation(list_limit=2))
     assert found is not None
     assert [one.words for one in found.lists] == [("one", "two")]
-    assert ranked_words(store, Interrogation(skipped_lists=("artists",))) is None
-    assert ranked_words(store, Interrogation(by=Interrogator.DEEPDANBOORU)) is None
+    assert ranked_words(store, Interrogation(skipped_lists=("artists",))) == (None, "")
+    assert ranked_words(store, Interrogation(by=Interrogator.DEEPDANBOORU)) == (None, "")
     (folder / "artists.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(InvalidRequest, match=r"models/interrogate .*artists\.txt.*UTF-8"):
         ranked_words(store, asked)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from easel.models import MissingFile, ModelFile, NotSafetensors, Store
-from easel.studio.engine import loop as loops
+from easel.studio.engine import checkpoint_at_hand
 from easel.studio.engine.calls.step_times import StepTimes
 from easel.studio.engine.loading import checkpoint_cache as cache_module
 from easel.studio.engine.loading.checkpoint_cache import CheckpointCache, copied
@@ -45,7 +45,7 @@ def test_switching_back_reads_nothing(
     loop.at_hand.switch(one)
     before = loop.at_hand.checkpoint
     loop.at_hand.switch(two)
-    monkeypatch.setattr(loops, "load_checkpoint", lambda *_, **__: pytest.fail("read again"))
+    monkeypatch.setattr(checkpoint_at_hand, "load_checkpoint", lambda *_, **__: pytest.fail("read again"))
     loop.at_hand.switch(one)
     assert loop.at_hand.checkpoint is before
 
@@ -56,7 +56,7 @@ def test_loaded_ahead(loop: Loop, files: list[ModelFile], monkeypatch: pytest.Mo
     loop.at_hand.switch(one)
     plain = loop.at_hand._load(two, None)
     loop.at_hand.prefetch(two)
-    monkeypatch.setattr(loops, "load_checkpoint", lambda *_, **__: pytest.fail("read again"))
+    monkeypatch.setattr(checkpoint_at_hand, "load_checkpoint", lambda *_, **__: pytest.fail("read again"))
     loop.at_hand.switch(two)
     assert loop.at_hand.file == two
     ours, theirs = loop.at_hand.checkpoint.backbone.state_dict(), plain.backbone.state_dict()  # type: ignore[union-attr]
@@ -112,15 +112,15 @@ def test_what_is_kept_goes_before_what_serves(
     loop.at_hand.switch(one)
     loop.at_hand.switch(two)
     assert one in loop.at_hand._cache
-    real, seen = loops.load_checkpoint, []
+    real, seen = checkpoint_at_hand.load_checkpoint, []
 
     def tight(file: ModelFile, **how: object) -> object:
         seen.append(loop.at_hand.file)
         if one in loop.at_hand._cache:
-            raise loops.TooLarge(file.name, 2, 1, CPU)
+            raise checkpoint_at_hand.TooLarge(file.name, 2, 1, CPU)
         return real(file, **how)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(loops, "load_checkpoint", tight)
+    monkeypatch.setattr(checkpoint_at_hand, "load_checkpoint", tight)
     third = two.path.with_name("three.safetensors")
     shutil.copy(STARTER, third)
     status = third.stat()

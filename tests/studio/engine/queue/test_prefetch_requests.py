@@ -120,7 +120,7 @@ def test_the_next_one_is_there_when_it_is_drawn_with(engine: Engine, monkeypatch
     until(lambda: sorted(loaded) == ["three", "two"] and engine._queue.prefetch_requests.due() is None, 60)
     assert (engine.status().phase, engine.status().checkpoint) == ("ready", find("one"))
     monkeypatch.setattr(
-        "easel.studio.engine.loop.load_checkpoint", lambda *_, **__: pytest.fail("read again")
+        "easel.studio.engine.checkpoint_at_hand.load_checkpoint", lambda *_, **__: pytest.fail("read again")
     )
     for name in ("two", "three"):
         asked = TextToImage(prompt="a red circle", checkpoint=name, steps=1, width=64, height=64)
