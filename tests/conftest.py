@@ -4,6 +4,7 @@ import atexit
 import gc
 import os
 import sys
+from collections import Counter
 
 import pytest
 from hypothesis import settings
@@ -31,10 +32,27 @@ settings.register_profile("easel", deadline=None)
 settings.load_profile("easel")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side, put files into the order that keeps all cores busy to the end."""
-    if not BESIDE_OTHERS:
-        return
+    """Thin what is marked so; side by side, put files into the order that keeps all cores busy to the end."""
+    _thin(items)
+    if BESIDE_OTHERS:
+        _order(items)
+
+
+def _thin(items: list[pytest.Item]) -> None:
+    """Of a function marked `thinned(n)` each nth case is for every day, and the others are slow: forty-five
+    that draw the same way take as long as ten files."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        if (mark := item.get_closest_marker("thinned")) is not None:
+            function = item.nodeid.partition("[")[0]
+            if seen[function] % mark.args[0]:
+                item.add_marker("slow")
+            seen[function] += 1
+
+
+def _order(items: list[pytest.Item]) -> None:
     lanes: dict[tuple[str, ...], list[tuple[int, str]]] = {FIRST: [], COMPUTES: [], WAITS: []}
     for file in dict.fromkeys(item.nodeid.partition("::")[0] for item in items):
         found = ((lane, rank) for lane in lanes for rank, one in enumerate(lane) if file.startswith(one))

@@ -290,6 +290,7 @@ MONSTERS: dict[str, Callable[[int], bytes]] = {
 """Headers that a JSON reader would make much more of than their bytes, by what they are full of."""
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     ("size", "most"),
     [

@@ -221,6 +221,7 @@ def test_a_home_that_cannot_be_written_is_refused(env: dict[str, str], tmp_path:
     assert "permission denied" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_gateway_that_cannot_start_says_why(env: dict[str, str]) -> None:
     """Its last words, not just that it is gone."""
     done = easel("up", env=env | {"PATH": "/nowhere", "EASEL_REPLICA": "'"})

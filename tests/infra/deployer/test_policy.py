@@ -226,6 +226,7 @@ HELD_BY_NAME = {
 }
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("stack", [*STACKS, *CLUSTER_STACKS])
 def test_the_names_in_it_are_those_that_the_program_gives(stack: str) -> None:
     """Of whatever is held by a name, for every stack of the graph's."""

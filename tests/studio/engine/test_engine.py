@@ -63,6 +63,7 @@ def test_a_picture(engine: Engine) -> None:
 SLOWEST = "DPM adaptive"
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     "sampler",
     [pytest.param(s.name, marks=[pytest.mark.slow] if s.name == SLOWEST else []) for s in SAMPLERS],

@@ -85,6 +85,7 @@ MASK = Image.new("L", (64, 64))
 ImageDraw.Draw(MASK).rectangle((0, 0, 31, 63), fill=255)
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize(
     "asked",
     [

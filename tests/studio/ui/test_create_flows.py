@@ -60,6 +60,7 @@ def draw_with(page: Page, checkpoint: str) -> None:
     page.reload()
 
 
+@pytest.mark.slow
 def test_what_it_does_not_take_is_told(visit, kontext: str) -> None:
     """Its own steps, guidance and samplers; no tiling, quicker steps, refiner and ControlNet, and why; all of
     it is there again with another checkpoint."""

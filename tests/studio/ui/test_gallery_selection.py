@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 
 import httpx
+import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -79,6 +80,7 @@ def test_everything_with_the_keyboard(running, visit) -> None:
     expect(page.locator("dialog.viewer").get_by_role("img")).to_have_accessible_name("a red fox 1")
 
 
+@pytest.mark.slow
 def test_deleting_many(running, visit) -> None:
     """Asked about with their number; gone from the page, the disk and a second tab."""
     put(running, "deleter", 0, 5)

@@ -127,7 +127,8 @@ def states(page: Page) -> Iterator[str]:
         yield place
 
 
-@pytest.mark.parametrize(("width", "height"), [pytest.param(1280, 800, marks=pytest.mark.slow), (390, 844)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
 def test_nothing_is_wrong_anywhere(visit, width: int, height: int) -> None:
     """axe's every rule, targets of 24 px, no scrolling sideways, nothing that jumps, no error in the console
     (a breach of the policy is one)."""

@@ -21,6 +21,7 @@ def errors(afternoons: int = AFTERNOONS) -> list[float]:
     return [one for seed in range(afternoons) for one in StandInDevice(seed).run(JOBS)]
 
 
+@pytest.mark.slow
 def test_three_steps_are_enough() -> None:
     """While people come, ask for other sizes, change their minds and go: the median error is at most a
     quarter, and neither too long nor too short on the whole. Nine of ten are within three fifths: shares are

@@ -68,6 +68,7 @@ def run_unet(unet: Any, seed: int = 0) -> torch.Tensor:
     return answer.sample
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("architecture", PUBLISHED)
 def test_every_family_loads_what_was_written(
     tinies: dict[Architecture, Tiny], architecture: Architecture, tmp_path: Path

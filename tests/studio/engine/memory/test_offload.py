@@ -106,6 +106,7 @@ def needs(small: Tiny) -> tuple[WeightBytes, dict[WeightPlacement, int]]:
     return weights, {one: need(weights, drawing, one) for one in WeightPlacement}
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("placement", [WeightPlacement.BACKBONE, WeightPlacement.NOTHING])
 def test_the_same_pixels_from_weights_that_wait(
     made: tuple[Tiny, ModelFile], placement: WeightPlacement

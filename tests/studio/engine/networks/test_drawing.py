@@ -90,6 +90,7 @@ def differ(one: np.ndarray, other: np.ndarray) -> int:
     return int(np.abs(one - other).max())
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("kind", KINDS)
 def test_as_the_merged_checkpoint(drawing: Engine, kind: str) -> None:
     """A picture with the network is the picture of the checkpoint that LyCORIS would have merged."""

@@ -53,6 +53,7 @@ def apart(one: torch.Tensor, other: torch.Tensor) -> float:
     return float((one - other).abs().max() / other.abs().max().clamp(min=1.0))
 
 
+@pytest.mark.thinned(5)
 @pytest.mark.parametrize("spelling", flow_loras.SPELLINGS)
 @pytest.mark.parametrize("architecture", FLOWS_BY_DAY)
 def test_as_the_product_in_the_weights(

@@ -121,6 +121,7 @@ def test_as_lycoris_merges_it(
         assert torch.equal(again, plain)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize(
     ("names", "kind"),
     crossed(

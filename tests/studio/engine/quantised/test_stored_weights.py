@@ -113,6 +113,7 @@ def test_drawn_with_eight_bits(made: Tiny, tmp_path: Path) -> None:
     assert torch.equal(*answers)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("kind", gguf_files.QUANTISED)
 def test_gguf(made: Tiny, tmp_path: Path, kind: str) -> None:
     """A GGUF file is what the gguf package says it is: matrices stay blocks, norms and biases in blocks are

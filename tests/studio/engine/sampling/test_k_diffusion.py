@@ -157,6 +157,7 @@ def both(
     return theirs, ours, calls, made.calls
 
 
+@pytest.mark.thinned(5)
 @pytest.mark.parametrize(
     ("schedule", "name"),
     crossed(
