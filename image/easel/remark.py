@@ -5,7 +5,10 @@ A remark is a text as any other: whoever knows nothing of codes reads English, a
 
 from __future__ import annotations
 
+import re
 from typing import Any, Self
+
+_DECIMAL = re.compile(r"-?[\d,]+(?:\.(\d+))?")
 
 
 class Remark(str):
@@ -32,6 +35,32 @@ def remark(code: str, template: str, /, about: str | None = None, **values: obje
     the values says what it says itself."""
     said = {name: said_by(one) if isinstance(one, BaseException) else one for name, one in values.items()}
     return Remark(template.format(**said), code, said, about)
+
+
+class Figure(str):
+    """A number as English writes it, "1,024" or "19.1", that a page writes as its own language does: with
+    `digits` of `number` behind the point."""
+
+    number: float
+    digits: int
+
+    def __new__(cls, text: str, number: float, digits: int) -> Self:
+        """`figure` does that."""
+        found = super().__new__(cls, text)
+        found.number, found.digits = number, digits
+        return found
+
+    def __getnewargs__(self) -> tuple[str, float, int]:  # type: ignore[override]
+        """A figure that is copied is the same number."""
+        return str(self), self.number, self.digits
+
+
+def figure(number: float, form: str = ",") -> str:
+    """`number` in the form of a format specification, to stand in a remark. What that makes no plain decimal
+    of, as of 1e+30, stays the text that it is."""
+    text = format(number, form)
+    plain = _DECIMAL.fullmatch(text)
+    return Figure(text, number, len(plain[1] or "")) if plain else text
 
 
 def said_by(error: BaseException) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import easel
-from easel.remark import remark
+from easel.models.sizes import part_of_whole
+from easel.remark import figure, remark
 from easel.studio.api.requests import field_faults
 from easel.studio.coded_text import CodedText, coded
 from easel.studio.engine import InvalidRequest
@@ -21,17 +22,23 @@ TEXTS = ROOT / "studio" / "ui" / "web" / "texts"
 BEFORE = "said."
 
 
+def calls() -> Iterator[tuple[str, ast.Call]]:
+    """Each call of `remark` in the tree, and where it stands."""
+    for path in sorted(ROOT.rglob("*.py")):
+        for one in ast.walk(ast.parse(path.read_text())):
+            if isinstance(one, ast.Call) and isinstance(one.func, ast.Name) and one.func.id == "remark":
+                yield f"{path.relative_to(ROOT)}:{one.lineno}", one
+
+
 def remarks() -> Iterator[tuple[str, set[str], str]]:
     """Each call of `remark` in the tree: its code, the names of its values, and where it stands. What
     pydantic says has codes by a table."""
     for kind, values in field_faults.KINDS.items():
         yield field_faults.CODE.format(kind), set(values), "api/requests/field_faults.py"
-    for path in sorted(ROOT.rglob("*.py")):
-        for one in ast.walk(ast.parse(path.read_text())):
-            if isinstance(one, ast.Call) and isinstance(one.func, ast.Name) and one.func.id == "remark":
-                where, code = f"{path.relative_to(ROOT)}:{one.lineno}", one.args[0]
-                assert isinstance(code, ast.Constant), f"{where}: a code that nobody can look up"
-                yield str(code.value), {str(each.arg) for each in one.keywords} - {"about"}, where
+    for where, one in calls():
+        code = one.args[0]
+        assert isinstance(code, ast.Constant), f"{where}: a code that nobody can look up"
+        yield str(code.value), {str(each.arg) for each in one.keywords} - {"about"}, where
 
 
 def test_every_code_is_in_both_languages() -> None:
@@ -65,3 +72,26 @@ def test_a_remark_within_a_remark_keeps_its_code() -> None:
     assert said.values["why"]["code"] == "not_allowed"
     assert said.values["why"]["values"]["allowed"]["values"] == {"low": 1, "high": 150}
     assert coded(["plain", "plain"]) == [CodedText(text="plain")]
+
+
+def test_numbers_are_written_by_the_page() -> None:
+    """A figure is English in the text, and a number for the page: "0,1 von 19,1 MB"."""
+    said = CodedText.of(part_of_whole(100_000, 19_100_000))
+    assert said.text == "0.1 of 19.1 MB"
+    assert said.values["part"] == {"text": "0.1", "number": 0.1, "digits": 1}
+    assert said.values["whole"]["values"]["n"] == {"text": "19.1", "number": 19.1, "digits": 1}
+    assert figure(1234567) == "1,234,567"
+    assert type(figure(1e30, "g")) is str
+    kept = pickle.loads(pickle.dumps(figure(0.5, "g")))
+    assert (kept, kept.number, kept.digits) == ("0.5", 0.5, 1)
+
+
+def test_no_number_is_english_for_every_language() -> None:
+    """Nothing of a remark is a number that was put into form already, in its values or by its template."""
+    for where, one in calls():
+        for node in ast.walk(one):
+            formed = isinstance(node, ast.FormattedValue) and node.format_spec is not None
+            assert not formed, f"{where}: figure() writes numbers"
+        template = one.args[1]
+        if isinstance(template, ast.Constant):
+            assert not re.search(r"\{\w+:", str(template.value)), f"{where}: figure() writes numbers"

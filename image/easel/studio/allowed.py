@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from easel.remark import Remark, remark
+from easel.remark import Remark, figure, remark
 
 NUMBER = remark("number", "a number")
 WHOLE_NUMBER = remark("whole_number", "a whole number")
@@ -23,12 +23,12 @@ NOTHING = remark("nothing", "none")
 
 def up_to(most: float) -> Remark:
     """At most so many of whatever the field has."""
-    return remark("up_to", "up to {most}", most=f"{most:,}")
+    return remark("up_to", "up to {most}", most=figure(most))
 
 
 def pixels(most: int) -> Remark:
     """At most so many pixels."""
-    return remark("up_to_pixels", "up to {most} pixels", most=f"{most:,}")
+    return remark("up_to_pixels", "up to {most} pixels", most=figure(most))
 
 
 def counted_pictures(number: int) -> Remark:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
-from easel.remark import Remark
+from easel.remark import Figure, Remark
 
 REMARK_HEADER = "X-Easel-Remark"
 """Of a refusal: `{"code", "values"}` of its words, beside A1111's body."""
@@ -53,6 +53,8 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _value(one: object) -> object:
+    if isinstance(one, Figure):
+        return {"text": str(one), "number": one.number, "digits": one.digits}
     if isinstance(one, Remark):
         return {"text": str(one), "code": one.code, "values": _plain(one.values)}
     return one if isinstance(one, int | float) and not isinstance(one, bool) else str(one)

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from easel.models import write_whole
-from easel.remark import remark
+from easel.remark import figure, remark
 from easel.studio.engine import InvalidRequest
 from easel.studio.outputs import NotSaved
 
@@ -79,4 +79,4 @@ def _check(preset: Preset) -> None:
         raise InvalidRequest("name", name[:MOST_NAME], allowed)
     if (size := len(preset.model_dump_json())) > MOST_BYTES:
         allowed = remark("preset_bytes", "up to {most} bytes", most=MOST_BYTES)
-        raise InvalidRequest("fields", remark("counted_bytes", "{n} bytes", n=f"{size:,}"), allowed)
+        raise InvalidRequest("fields", remark("counted_bytes", "{n} bytes", n=figure(size)), allowed)

@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 
 from easel.models import Lock, write_whole
-from easel.remark import remark
+from easel.remark import figure, remark
 from easel.studio.engine import InvalidRequest, Style, merge_styles, read_styles, write_styles
 from easel.studio.looks import Looks
 from easel.studio.outputs import NotSaved, Outputs
@@ -147,8 +147,8 @@ class StyleFile:
                 if len(written) > MAX_BYTES:
                     raise InvalidRequest(
                         "prompt",
-                        remark("style_bytes", "{n} bytes of styles", n=f"{len(written):,}"),
-                        remark("up_to_in_file", "up to {most} in one file", most=f"{MAX_BYTES:,}"),
+                        remark("style_bytes", "{n} bytes of styles", n=figure(len(written))),
+                        remark("up_to_in_file", "up to {most} in one file", most=figure(MAX_BYTES)),
                     )
                 write_whole(self._path, written)
         except OSError as e:
@@ -207,7 +207,7 @@ def _check(style: Style) -> None:
             raise InvalidRequest(
                 field,
                 remark("counted_characters", "{n} characters", n=len(text)),
-                remark("up_to_text", "up to {most}, none of them of code 0", most=f"{MAX_TEXT:,}"),
+                remark("up_to_text", "up to {most}, none of them of code 0", most=figure(MAX_TEXT)),
             )
 
 

@@ -47,6 +47,8 @@ def said(remark: Any) -> str:
     """As remarks.js says it."""
     if not isinstance(remark, dict):
         return str(remark)
+    if "number" in remark:
+        return f"{remark['number']:.{remark['digits']}f}".replace(".", ",")
     text = GERMAN.get(f"said.{remark['code']}") if remark.get("code") else None
     if text is None:
         return str(remark.get("text", ""))

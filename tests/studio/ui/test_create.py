@@ -156,6 +156,12 @@ def test_what_is_wrong_stands_beside_its_field(visit) -> None:
     assert not [one for one in page.asked if one.endswith("txt2img")]
     steps.fill("2")
     expect(page.locator("#said-steps")).to_have_count(0)
+    # A number that has a button is pressed, and not said twice.
+    own = page.get_by_label("Another number of pictures", exact=True)
+    for number, shown in (("3", "3"), ("4", ""), ("1", "")):
+        own.fill(number)
+        own.blur()
+        expect(own).to_have_value(shown)
     generate(page)
     expect(picture_of(page)).to_be_visible()
 
@@ -298,6 +304,10 @@ def test_a_lost_connection_loses_nothing(visit) -> None:
     expect(page.locator("#said-generate")).to_contain_text("does not answer")
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("typed without a net")
     expect(page.locator(".connection")).to_contain_text("does not answer")
+    said, typed = (page.locator(one).bounding_box() for one in (".connection", ".ask"))
+    assert said
+    assert typed
+    assert said["x"] >= typed["x"] + typed["width"], "it lies over the fields"
     page.context.set_offline(False)
     expect(page.locator(".connection")).to_have_count(0)
     generate(page)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from easel.remark import remark
+from easel.remark import figure, remark
 from easel.studio.api.hanging_up import Waiting
 from easel.studio.api.keeper import Keeper, NoKeeper, PictureFile
 from easel.studio.api.png_info import NOT_ITEMS
@@ -136,8 +136,8 @@ class ExtrasRun:
                     "{n} pictures become {megapixels} megapixels, which must be in memory "
                     "until the last is made; one request may ask for {most}. Send fewer at a time",
                     n=len(self.requests),
-                    megapixels=f"{megapixels:,.0f}",
-                    most=f"{most:,g}",
+                    megapixels=figure(megapixels, ",.0f"),
+                    most=figure(most, ",g"),
                 ),
             )
 

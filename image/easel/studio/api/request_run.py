@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from easel.remark import remark
+from easel.remark import figure, remark
 from easel.studio import infotext
 from easel.studio.api.hanging_up import Waiting
 from easel.studio.api.keeper import FileOf, Keeper, NoKeeper, OnlyBegun, PictureFile
@@ -239,8 +239,8 @@ class RequestRun:
                     "{n} pictures of the script have {megapixels} megapixels, which must be in "
                     "memory until the last is drawn; one request may ask for {most}. Ask for fewer values",
                     n=len(prepared),
-                    megapixels=f"{megapixels:,.0f}",
-                    most=f"{most:,g}",
+                    megapixels=figure(megapixels, ",.0f"),
+                    most=figure(most, ",g"),
                 ),
             )
 

@@ -343,7 +343,7 @@ def test_without_a_checkpoint(tmp_path: Path) -> None:
 def test_limits_hold(store: Store) -> None:
     """Pixels of the result count as those of pictures that are drawn."""
     engine = Engine(store, limits=Limits(pixels_per_request=1))
-    with pytest.raises(TooMuchWork, match=r"2000x2000 has 4 megapixels.*Ask for a smaller picture"):
+    with pytest.raises(TooMuchWork, match=r"2000x2000 with 4 megapixels.*Ask for a smaller picture"):
         engine.submit("ada", enlargement(picture(1000, 1000), factor=2))
     with pytest.raises(InvalidRequest, match=r"upscaling_resize is 16000x16000 pixels"):
         enlargement(SimpleNamespace(width=1000, height=1000, save=lambda *_: None), factor=16).resolved()  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from easel.models import ModelFile
-from easel.remark import remark
+from easel.remark import figure, remark
 from easel.studio.engine.errors import StepTooLong
 
 # The first call of a size pays for kernel selection and allocation.
@@ -109,8 +109,8 @@ class StepTimes:
                 "limit by EASEL_STEP_SECONDS",
                 about="width",
                 size=f"{width}x{height}",
-                needed=f"{needed:.1f}",
-                limit=f"{self.limit:g}",
+                needed=figure(needed, ".1f"),
+                limit=figure(self.limit, "g"),
                 most=f"{most[0]}x{most[1]}",
             )
         )

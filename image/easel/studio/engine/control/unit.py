@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from easel.remark import remark
+from easel.remark import figure, remark
 from easel.studio import allowed
 from easel.studio.engine.control.preprocessors import preprocessor
 from easel.studio.engine.errors import InvalidRequest, check_range
@@ -79,7 +79,7 @@ class ControlUnit:
             raise InvalidRequest(
                 "controlnet.guidance_start",
                 self.guidance_start,
-                remark("up_to_end", "up to guidance_end ({end})", end=f"{self.guidance_end:g}"),
+                remark("up_to_end", "up to guidance_end ({end})", end=figure(self.guidance_end, "g")),
             )
         if self.resize_mode is ResizeMode.LATENT_UPSCALE:
             raise InvalidRequest("controlnet.resize_mode", int(self.resize_mode), "0, 1, 2")

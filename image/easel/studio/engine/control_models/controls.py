@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from easel.models import Kind, ModelFile, Store, is_lite_control, read_header
-from easel.remark import remark
+from easel.remark import figure, remark
 from easel.studio import allowed
 from easel.studio.engine.control.map_size import at_size
 from easel.studio.engine.control.preprocessors import Pixels, Preprocessor, preprocessor
@@ -76,9 +76,9 @@ class PreparedControl:
                 "ControlNet's {name} {value} is out of range for {way}: {taken} was taken.",
                 about="controlnet_units",
                 name=name,
-                value=f"{value:g}",
+                value=figure(value, "g"),
                 way=way.label,
-                taken=f"{slider.value:g}",
+                taken=figure(slider.value, "g"),
             )
             for name, value, slider in numbers
             if slider is not None and value >= 0 and not slider.minimum <= value <= slider.maximum

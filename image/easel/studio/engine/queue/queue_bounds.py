@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from easel.remark import remark
+from easel.remark import figure, remark
 from easel.studio.engine.errors import QueueFull, TooMuchWork
 from easel.studio.engine.queue.waiting_times import PersonsWork, ahead_of, time_for
 
@@ -48,9 +48,9 @@ def see_that_there_is_room(bounds: Sequence[Bound], queue: Callable[[], Queue], 
                     "{more} {unit} are more than the {most} that one person may have waiting; ask for "
                     "less{whose}",
                     about=field,
-                    more=f"{one.more:,.0f}",
+                    more=figure(one.more, ",.0f"),
                     unit=one.unit,
-                    most=f"{one.most:,g}",
+                    most=figure(one.most, ",g"),
                     whose=_whose(one),
                 ),
             )
@@ -63,10 +63,10 @@ def see_that_there_is_room(bounds: Sequence[Bound], queue: Callable[[], Queue], 
                     "too_many_waiting",
                     "you have {have} {unit} waiting, and {more} more would pass the {most} that one "
                     "person may have; {before}wait for some of them, or cancel them{whose}",
-                    have=f"{waiting:,.0f}",
+                    have=figure(waiting, ",.0f"),
                     unit=one.unit,
-                    more=f"{one.more:,.0f}",
-                    most=f"{one.most:,g}",
+                    more=figure(one.more, ",.0f"),
+                    most=figure(one.most, ",g"),
                     before=_before(found),
                     whose=_whose(one),
                 ),

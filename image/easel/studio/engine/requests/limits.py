@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 import structlog
 
-from easel.remark import remark
+from easel.remark import figure, remark
 from easel.studio.engine.errors import TooMuchWork
 from easel.studio.engine.requests.request import TextToImage
 from easel.studio.owner import Role, role_of
@@ -97,8 +97,8 @@ class Limits:
                 self.pixels_per_request,
                 remark(
                     "has_megapixels",
-                    "has {n:,} megapixels, which must be in memory until the last is drawn",
-                    n=round(pixel_count),
+                    "with {n} megapixels, which must be in memory until the last is drawn",
+                    n=figure(round(pixel_count)),
                 ),
             ),
         ):
@@ -107,12 +107,12 @@ class Limits:
                     field_for_less(request),
                     remark(
                         "too_much_work",
-                        "{asked} {takes}; one request may ask for {most:,g}. "
+                        "{asked} {takes}; one request may ask for {most}. "
                         "{advice}; the operator sets the limit by {setting}",
                         about=field_for_less(request),
                         asked=asked,
                         takes=takes,
-                        most=most,
+                        most=figure(most, ",g"),
                         advice=_advice(most, amount / count, count, drawn=drawn),
                         setting=self.set_by(name),
                     ),
@@ -147,7 +147,7 @@ def _work_said(request: TextToImage, amount: float) -> str:
     if request.enlargement is None:
         words = "at {steps} steps ({sampler})"
         method = remark("at_steps", words, steps=request.steps, sampler=request.sampler)
-    return remark("takes_work", "{method} takes {n:,} megapixel-steps", method=method, n=round(amount))
+    return remark("takes_work", "{method}: {n} megapixel-steps", method=method, n=figure(round(amount)))
 
 
 def work(request: TextToImage) -> float:

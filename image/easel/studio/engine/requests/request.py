@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
-from easel.remark import remark
+from easel.remark import figure, remark
 from easel.studio import allowed
 from easel.studio.engine.control.unit import ControlUnit
 from easel.studio.engine.errors import InvalidRequest, check_range
@@ -287,7 +287,11 @@ def _check_sampling(settings: SamplerSettings) -> None:
         raise InvalidRequest(
             "sigma_min",
             settings.sigma_min,
-            remark("less_than_sigma_max", "less than sigma_max ({most})", most=f"{settings.sigma_max:g}"),
+            remark(
+                "less_than_sigma_max",
+                "less than sigma_max ({most})",
+                most=figure(settings.sigma_max, "g"),
+            ),
         )
 
 

@@ -12,7 +12,7 @@ from functools import partial
 
 from PIL import Image, ImageOps
 
-from easel.remark import remark
+from easel.remark import figure, remark
 from easel.studio import allowed
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.imaging import Enlarger, Inpainting, Prepared, ResizeMode, prepare
@@ -95,7 +95,7 @@ def _see_that_it_may_be_encoded(picture: Image.Image) -> None:
             remark(
                 "latents_up_to",
                 "up to {most} pixels; resize_mode 0, 1 and 2 make it smaller first",
-                most=f"{MAX_SIDE**2:,}",
+                most=figure(MAX_SIDE**2),
             ),
         )
 

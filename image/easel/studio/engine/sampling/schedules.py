@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from easel.remark import remark
+from easel.remark import figure, remark
 from easel.studio.engine.errors import InvalidRequest
 from easel.studio.engine.sampling.levels import Levels
 from easel.studio.engine.sampling.settings import SamplerSettings
@@ -154,7 +154,11 @@ def noise_schedule(
         raise InvalidRequest(
             "sigma_min",
             lowest,
-            remark("between_sigmas", "above 0 and below sigma_max, which is {most}", most=f"{highest:g}"),
+            remark(
+                "between_sigmas",
+                "above 0 and below sigma_max, which is {most}",
+                most=figure(highest, "g"),
+            ),
         )
     sigmas = SCHEDULES[name](Range(steps + discard, lowest, highest, levels, settings))
     if discard:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 
 import torch
 
-from easel.remark import remark
+from easel.remark import figure, remark
 from easel.studio import allowed
 from easel.studio.engine.calls.device_clock import DeviceClock
 from easel.studio.engine.checkpoints.checkpoint import Checkpoint
@@ -179,7 +179,7 @@ def _notes(prompt: str, negative: str, how: HowToEncode) -> Iterator[str]:
                 "The number behind the prompt's last colon, {weight}, was read as the weight of "
                 "the whole prompt, as A1111 reads it; put a comma behind it if it is none.",
                 about="prompt",
-                weight=f"{composed[0].weight:g}",
+                weight=figure(composed[0].weight, "g"),
             )
         )
     if how.emphasis is not EmphasisMode.NONE and any(map(breaks_in_brackets, (prompt, negative))):
@@ -189,4 +189,4 @@ def _notes(prompt: str, negative: str, how: HowToEncode) -> Iterator[str]:
     heaviest += [span.weight for text in (prompt, negative) for span in spans(text, how.emphasis)]
     if max(map(abs, heaviest)) >= MAX_WEIGHT:
         words = "Weights end at {most}, which what was written goes beyond."
-        yield remark("weights_end", words, about="prompt", most=f"{MAX_WEIGHT:g}")
+        yield remark("weights_end", words, about="prompt", most=figure(MAX_WEIGHT, "g"))

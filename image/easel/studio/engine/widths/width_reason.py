@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from easel.remark import remark
+from easel.remark import figure, remark
 
 
 class Why(Enum):
@@ -47,19 +47,20 @@ class WidthReason:
             case Why.WIDEST:
                 return remark(
                     "width_widest", "{n} at once: {times} times the pictures of one alone",
-                    n=self.width, times=f"{self.number:.1f}",
+                    n=self.width, times=figure(self.number, ".1f"),
                 )  # fmt: skip
             case Why.NO_GAIN:
                 return remark(
                     "width_no_gain",
                     "{n} at once: {other} would draw {times} times as many, which is not worth it",
-                    n=self.width, other=self.other, times=f"{self.number:.2f}",
+                    n=self.width, other=self.other, times=figure(self.number, ".2f"),
                 )  # fmt: skip
             case Why.TOO_LONG:
                 return remark(
                     "width_too_long",
                     "{n} at once: {other} would take {seconds} s, and others wait {most} s at the most",
-                    n=self.width, other=self.other, seconds=f"{self.number:.1f}", most=f"{most_seconds:g}",
+                    n=self.width, other=self.other,
+                    seconds=figure(self.number, ".1f"), most=figure(most_seconds, "g"),
                 )  # fmt: skip
             case Why.OUT_OF_MEMORY:
                 words = "{n} at once: out of memory at {other}"

@@ -1,4 +1,4 @@
-// What has to be said, in a corner: errors stay until they are closed, the rest goes by itself.
+// What has to be said, in a corner: errors stay until they are closed, as does what somebody has to do; the rest goes by itself.
 import { html } from "./vendor/lit.js";
 import { EaselElement } from "./element.js";
 import { store } from "./store.js";
@@ -11,15 +11,18 @@ let last = 0;
 /**
  * Tell the person something.
  * @param {string} words
- * @param {{bad?: boolean, action?: {words: string, act: () => void}}} how
+ * @param {{bad?: boolean, stays?: boolean, action?: {words: string, act: () => void}}} how
+ * @returns {number} to take it back by
  */
-export function tell(words, { bad = false, action = null } = {}) {
+export function tell(words, { bad = false, stays = bad, action = null } = {}) {
   const id = ++last;
   store.set("notices", [...store.get("notices").filter((one) => one.words !== words), { id, words, bad, action }]);
-  if (!bad) setTimeout(() => untell(id), READING * words.split("\n").length);
+  if (!stays) setTimeout(() => untell(id), READING * words.split("\n").length);
+  return id;
 }
 
-const untell = (id) => store.set("notices", store.get("notices").filter((one) => one.id !== id));
+/** Take back what is not so any more. */
+export const untell = (id) => store.set("notices", store.get("notices").filter((one) => one.id !== id));
 
 class Notices extends EaselElement {
   static watches = ["notices"];

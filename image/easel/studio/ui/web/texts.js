@@ -8,6 +8,8 @@ const listeners = new Set();
 
 export const language = {
   code: "en",
+  /** Whether there are words: what is said before is in nobody's language. */
+  get spoken() { return Object.keys(words).length > 0; },
   on(told) { listeners.add(told); return () => listeners.delete(told); },
 };
 
@@ -35,6 +37,10 @@ export function t(key, values = {}) {
   if (text === undefined) return key;
   return text.replace(/\{(\w+)\}/g, (all, name) => (name in values ? said(values[name]) : all));
 }
+
+/** A number with so many digits behind its point, as the language writes it. */
+export const decimal = (value, digits) =>
+  value.toLocaleString(language.code, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
 const said = (value) => (typeof value === "number" ? value.toLocaleString(language.code) : String(value));
 

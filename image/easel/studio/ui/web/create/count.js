@@ -18,10 +18,17 @@ class Count extends EaselElement {
         ${USUAL.map((n) => html`<button type="button" aria-pressed=${count === n} aria-label=${t("create.pictures", { n })}
           @click=${() => setField("n_iter", n)}>${n}</button>`)}
         <input type="number" min="1" inputmode="numeric" aria-label=${t("create.n_iter.own")} .value=${USUAL.includes(count) ? "" : String(count)}
-          placeholder="…" @change=${(event) => setField("n_iter", event.target.value === "" ? undefined : Number(event.target.value))}>
+          placeholder="…" @change=${this.own}>
       </div>
       ${saidOf("n_iter")}
     </fieldset>`;
+  }
+
+  /** A number that has a button stands on that alone. */
+  own({ target }) {
+    const count = target.value === "" ? undefined : Number(target.value);
+    setField("n_iter", count);
+    if (USUAL.includes(count)) target.value = "";
   }
 }
 customElements.define("easel-count", Count);

@@ -1,9 +1,9 @@
 // What became of tickets, for who looks elsewhere: the title, a sound, and errors at the fields that they are about.
 import { on } from "../events.js";
-import { tell } from "../notices.js";
+import { tell, untell } from "../notices.js";
 import { wordsOf } from "../remarks.js";
 import { store } from "../store.js";
-import { t } from "../texts.js";
+import { language, t } from "../texts.js";
 import { fieldNamed, hasPlace, sayOf } from "./fields.js";
 import { isOpen, openTickets, ready as showReady, showTicket } from "./shown.js";
 
@@ -20,11 +20,12 @@ export function watchOutcomes() {
     title();
   });
   store.on("session", news);
+  language.on(() => news(store.get("session")));
   on("picture", () => showReady(null));
   on("hello", ({ version }) => {
     const here = store.get("session")?.version;
     if (here && version && version !== here) {
-      tell(t("app.updated"), { bad: true, action: { words: t("app.reload"), act: () => location.reload() } });
+      tell(t("app.updated"), { stays: true, action: { words: t("app.reload"), act: () => location.reload() } });
     }
   });
   for (const looked of ["pointerdown", "pointermove", "keydown", "focus"]) addEventListener(looked, seen, { passive: true });
@@ -45,13 +46,20 @@ function ended(ticket) {
   }
 }
 
-let told = null;
+/** What was told, by what it is; and of it what holds only while there is no checkpoint. */
+let told = new Set(), lacking = [];
 
-/** What the studio has to tell somebody who comes back; it says each thing once. */
+/** What the studio has to tell somebody who comes back: each thing once, for as long as it is so. */
 function news(session) {
-  if (!session || session.news === told) return;
-  told = session.news;
-  for (const one of told ?? []) tell(wordsOf(one), { bad: one.bad });
+  if (!session || !language.spoken) return;
+  const all = (session.news ?? []).map((one) => [JSON.stringify(one), one]);
+  if (session.checkpoint) lacking.splice(0).forEach(untell);
+  for (const [key, one] of all) {
+    if (told.has(key)) continue;
+    const id = tell(wordsOf(one), { bad: one.bad });
+    if (!session.checkpoint) lacking.push(id);
+  }
+  told = new Set(all.map(([key]) => key));
 }
 
 /** Somebody looks: from now on a picture that is ready is no news. */

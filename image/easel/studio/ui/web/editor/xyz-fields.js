@@ -47,7 +47,7 @@ class XyzFields extends EaselElement {
         ${axesOf(tabOf()).map((one) => html`<option value=${one.label} .selected=${one === axis}>${t(`xyz.axis.${one.label}`)}</option>`)}</select>
       ${axis.label === "Nothing" ? nothing : html`
         <input id="field-${name}" aria-label=${t("xyz.values", { axis: letter.toUpperCase() })} data-tip=${t(`xyz.values.${axis.kind}`)} autocomplete="off" spellcheck="false"
-          placeholder=${t(`xyz.example.${axis.kind}`)} .value=${field(name)} @input=${(event) => setField(name, event.target.value)}>
+          placeholder=${offers.slice(0, 2).map(written).join(", ") || t(`xyz.example.${axis.kind}`)} .value=${field(name)} @input=${(event) => setField(name, event.target.value)}>
         ${offers.length ? html`<div class="chips offers-of">
           <button type="button" class="chip" @click=${() => setField(name, offers.map(written).join(", "))}>${t("xyz.all")}</button>
           ${offers.map((one) => html`<button type="button" class="chip" aria-pressed=${chosen.includes(one)}

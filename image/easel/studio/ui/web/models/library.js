@@ -2,6 +2,7 @@
 import { get } from "../api.js";
 import { on } from "../events.js";
 import { store } from "../store.js";
+import { decimal } from "../texts.js";
 
 /** Kinds in the order of their tabs. Those behind the sixth have one only where there is such a file. */
 export const KINDS = [
@@ -111,5 +112,5 @@ const text = (one) => [one.name, one.model, one.version, one.base_model, one.wor
 export function size(bytes) {
   const [unit, part] = [["GB", 1e9], ["MB", 1e6], ["kB", 1e3]].find(([, least]) => bytes >= least) ?? ["B", 1];
   const digits = part === 1 || bytes / part >= 100 ? 0 : 1;
-  return `${(bytes / part).toLocaleString(document.documentElement.lang, { minimumFractionDigits: digits, maximumFractionDigits: digits })} ${unit}`;
+  return `${decimal(bytes / part, digits)} ${unit}`;
 }

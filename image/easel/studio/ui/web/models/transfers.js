@@ -26,10 +26,12 @@ class ModelTransfers extends EaselElement {
     </section>`;
   }
 
-  /** All that go on, and of those that ended what is still news. */
+  /** All that go on, and of those that ended what is still news: not what was begun anew since. */
   jobs() {
-    const recent = Date.now() / 1000 - NEWS_SECONDS;
-    return (store.get("model-jobs") ?? [])
+    const recent = Date.now() / 1000 - NEWS_SECONDS, all = store.get("model-jobs") ?? [];
+    const anew = (job, place) => (job.state === "failed" || job.state === "cancelled")
+      && all.slice(0, place).some((one) => one.kind === job.kind && one.title === job.title);
+    return all.filter((one, place) => !anew(one, place))
       .filter((one) => !store.get("dismissed").includes(one.id) && one.id !== store.get("offer-job") && (!FINAL.has(one.state) || (one.finished ?? 0) > recent))
       .slice(0, MOST);
   }
