@@ -19,6 +19,7 @@ from easel.models.errors import CutShort, LyingHeader, MissingFile, NotSafetenso
 from easel.models.file_signatures import foreign_format
 from easel.models.former_names import path_now
 from easel.models.header_table import NotText, read_table
+from easel.remark import remark
 
 # The format's own limit. It is compared with the file's size before a byte of the header is read.
 HEADER_LIMIT = 100_000_000
@@ -111,8 +112,11 @@ def read_header_from(file: BinaryIO, size: int, name: str) -> Header:
             raise NotSafetensors(name, looks)
         if len(start) < 9:
             raise CutShort(name, size, None)
-        raise NotSafetensors(name, "this is not a safetensors file, nor anything else that is known here; "
-                                   "download the .safetensors file of the model")  # fmt: skip
+        words = (
+            "this is not a safetensors file, nor anything else that is known here; "
+            "download the .safetensors file of the model"
+        )
+        raise NotSafetensors(name, remark("file_unknown", words))
     if end > size:
         raise CutShort(name, size, None)
     # Again from its first byte: put together, a hundred megabytes would be there twice.

@@ -8,6 +8,7 @@ from typing import BinaryIO
 from easel.models.errors import NotSafetensors
 from easel.models.gguf_header import HeaderNotYet, is_gguf, read_gguf_header_from
 from easel.models.header import Header, header_end, opened_header, read_header_from
+from easel.remark import remark
 
 # What a file is that begins no model is told by so many of its bytes.
 _TOLD_BY = 1024
@@ -54,7 +55,7 @@ def read_arrived_header(file: BinaryIO, there: int, size: int, name: str) -> Hea
     start = file.read(min(9, there, size))
     file.seek(begin)
     if is_gguf(start):
-        _refuse_ending(name, ".safetensors", "this is a GGUF file: give it the ending .gguf")
+        _refuse_ending(name, ".safetensors", _ending("GGUF", ".gguf"))
         try:
             return read_gguf_header_from(file, size, name, there=there)
         except HeaderNotYet:
@@ -63,8 +64,14 @@ def read_arrived_header(file: BinaryIO, there: int, size: int, name: str) -> Hea
     if there < min(_TOLD_BY if end is None else end, size):
         return None
     if end is not None:
-        _refuse_ending(name, ".gguf", "this is a safetensors file: give it the ending .safetensors")
+        _refuse_ending(name, ".gguf", _ending("safetensors", ".safetensors"))
     return read_header_from(file, size, name)
+
+
+def _ending(kind: str, ending: str) -> str:
+    return remark(
+        "file_ending", "this is a {kind} file: give it the ending {ending}", kind=kind, ending=ending
+    )
 
 
 def _refuse_ending(name: str, ending: str, problem: str) -> None:

@@ -91,6 +91,8 @@ def test_what_is_no_model_is_refused(asked: Asked, home: Path, name: str, data: 
     answer = patch(ada, url, 0, data)
     assert answer.status_code == 422
     assert words in answer.json()["detail"]
+    said = json.loads(answer.headers["x-easel-remark"])
+    assert said["values"]["problem"]["code"], "a page says it in its own language"
     assert ada.get(url).json()["state"] == "failed"
     assert ada.head(url, headers=TUS).status_code == 410
     assert patch(ada, url, 0, data).status_code == 410
