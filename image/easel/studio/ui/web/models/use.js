@@ -38,6 +38,8 @@ export function used(model, fields) {
 
 /** Use it, and go to where it shows, if not asked to `stay`. `negative` puts an embedding into the negative prompt. */
 export async function use(model, { negative = false, stay = false } = {}) {
+  // At once: a choice takes its time to be kept, and who has gone elsewhere meanwhile stays there.
+  if (!stay) openPlace("create");
   if (model.kind === "checkpoint") {
     try { await choose(model.name); } catch (error) { return tell(error.words, { bad: true }); }
   } else if (model.kind === "lora") {
@@ -53,7 +55,6 @@ export async function use(model, { negative = false, stay = false } = {}) {
   } else if (model.kind === "upscaler") {
     store.patch("fields", { enable_hr: true, hr_upscaler: model.use });
   }
-  if (!stay) openPlace("create");
 }
 
 /** Take it out again, whatever weight it has got meanwhile. */
