@@ -23,11 +23,8 @@ from easel.studio.engine.loading import checkpoint_cache
 from easel.studio.engine.loading.checkpoint_cache import copied
 from easel.studio.engine.loop import Loop
 from easel.studio.engine.memory.device_memory import DeviceMemory
-from easel.studio.engine.networks.extra_networks import Asked
-from easel.studio.engine.picture import Picture
 from easel.studio.engine.quantised.packed_linear import PackedLinear
-from easel.studio.engine.queue.job import Job
-from easel.studio.engine.texts.picture_prompts import PicturePrompts
+from tests.studio.engine.driven_loop import drawn
 from tests.studio.engine.flow_store import CHECKPOINTS, FlowStore, Made, engine, in_type, maker, write_sd1
 from tests.studio.engine.quantised import packed_files
 
@@ -349,12 +346,4 @@ def test_text_encoders_on_a_card_and_in_main_memory(made: Made) -> None:
 
 def through(loop: Loop, file: ModelFile) -> np.ndarray[Any, Any]:
     """A picture, drawn by the loop itself."""
-    request = ASKED.resolved()
-    asked = Asked(request.prompt, request.negative_prompt)
-    prompts = (PicturePrompts(request.prompt, request.negative_prompt, asked, asked),)
-    picture = Picture(Job(owner="ada", request=request, checkpoint=file, prompts=prompts), 0)
-    loop.begin(picture)
-    while picture.image is None:
-        loop.turn()
-    loop.drop(picture)
-    return np.asarray(picture.image).astype(int)
+    return np.asarray(drawn(loop, file, ASKED)).astype(int)

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 from easel.models import Architecture, ModelFile
-from easel.studio.engine import Job, TextToImage
+from easel.studio.engine import TextToImage
 from easel.studio.engine.calls.step_times import StepTimes
 from easel.studio.engine.checkpoints.skeleton import skeleton
 from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
@@ -23,9 +22,7 @@ from easel.studio.engine.loading.placing import drawing_bytes, weight_bytes
 from easel.studio.engine.loop import Loop
 from easel.studio.engine.memory.device_memory import DeviceMemory, TooLarge
 from easel.studio.engine.memory.memory_plan import WeightBytes, WeightPlacement, need
-from easel.studio.engine.networks.extra_networks import Asked
-from easel.studio.engine.picture import Picture
-from easel.studio.engine.texts.picture_prompts import PicturePrompts
+from tests.studio.engine.driven_loop import drawn
 from tests.studio.engine.tiny import Tiny, tiny
 
 CPU = torch.device("cpu")
@@ -87,18 +84,6 @@ def loop_on(made: tuple[Tiny, ModelFile], memory: DeviceMemory | None) -> Loop:
     return loop
 
 
-def drawn(loop: Loop, file: ModelFile) -> Image.Image:
-    request = ASKED.resolved()
-    asked = Asked(request.prompt, request.negative_prompt)
-    prompts = (PicturePrompts(request.prompt, request.negative_prompt, asked, asked),)
-    picture = Picture(Job(owner="ada", request=request, checkpoint=file, prompts=prompts), 0)
-    loop.begin(picture)
-    while picture.image is None:
-        loop.turn()
-    loop.drop(picture)
-    return picture.image
-
-
 def needs(small: Tiny) -> tuple[WeightBytes, dict[WeightPlacement, int]]:
     """The weights, and the least that each placement takes."""
     weights = weight_bytes(skeleton(small.family), torch.float32, torch.device("cpu"))
@@ -121,8 +106,8 @@ def test_the_same_pixels_from_weights_that_wait(
     assert checkpoint is not None
     assert checkpoint.plan is not None
     assert checkpoint.plan.placement is placement
-    picture = drawn(loop, file)
-    assert picture.tobytes() == drawn(loop_on(made, None), file).tobytes()
+    picture = drawn(loop, file, ASKED)
+    assert picture.tobytes() == drawn(loop_on(made, None), file, ASKED).tobytes()
     assert 0 < memory.most <= weights.layer
     assert memory.copies > len(list(checkpoint.text_encoders[0].parameters()))
 
@@ -137,7 +122,7 @@ def test_weights_are_gone_behind_their_calls(made: tuple[Tiny, ModelFile]) -> No
     layer = checkpoint.backbone.conv_in
     waiting, seen = layer.weight.data_ptr(), []
     hook = layer.register_forward_hook(lambda one, *_: seen.append(one.weight.data_ptr()))
-    drawn(loop, file)
+    drawn(loop, file, ASKED)
     hook.remove()
     assert seen
     assert waiting not in seen
@@ -149,7 +134,7 @@ def test_with_room_nothing_is_moved(made: tuple[Tiny, ModelFile]) -> None:
     small, file = made
     memory = CountedDevice(needs(small)[1][WeightPlacement.WHOLE])
     loop = loop_on(made, memory)
-    drawn(loop, file)
+    drawn(loop, file, ASKED)
     assert memory.copies == 0
 
 

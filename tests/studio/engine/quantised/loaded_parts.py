@@ -8,13 +8,24 @@ from typing import Any
 import torch
 from torch import nn
 
-from easel.models import open_model
+from easel.models import Piece, open_model, read_header
 from easel.studio.engine.checkpoints.checkpoint_parts import CheckpointPart
 from easel.studio.engine.checkpoints.skeleton import nbytes
 from easel.studio.engine.quantised.packed_linear import PackedLinear
 from easel.studio.engine.quantised.packed_weight import PackedWeight
 
 CPU = torch.device("cpu")
+
+
+def judged(path: Path, name: str, columns: int, rows: int) -> CheckpointPart:
+    """One linear layer of a judge's file, which holds beside it what it means, `expanded.NAME`."""
+    with torch.device("meta"):
+        module = nn.ModuleDict({name: nn.Linear(columns, rows, bias=False)})
+    header = read_header(path)
+    names = [one for one in header.tensors if one != f"expanded.{name}"]
+    return CheckpointPart(
+        "transformer", module, path.name, ((Piece(path, header), names),), lambda tensors, _: dict(tensors)
+    )
 
 
 def loaded(part: CheckpointPart, path: Path, dtype: torch.dtype) -> Any:

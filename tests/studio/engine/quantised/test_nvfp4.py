@@ -7,31 +7,19 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
 
-from easel.models import Incomplete, Piece, read_header
-from easel.studio.engine.checkpoints.checkpoint_parts import CheckpointPart
-from tests.studio.engine.quantised.loaded_parts import loaded, numbers, packed
+from easel.models import Incomplete
+from tests.studio.engine.quantised.loaded_parts import judged, loaded, numbers, packed
 
 JUDGED = Path(__file__).parent / "nvfp4.safetensors"
 """A weight of 144 rows that comfy-kitchen packed, and what it made of it again: more rows and blocks than one
 tile of scales has, and neither a whole number of tiles; random numbers of very different sizes by row."""
 
 
-def part(path: Path) -> CheckpointPart:
-    with torch.device("meta"):
-        module = nn.ModuleDict({"wide": nn.Linear(96, 144, bias=False)})
-    header = read_header(path)
-    names = [name for name in header.tensors if name != "expanded.wide"]
-    return CheckpointPart(
-        "transformer", module, path.name, ((Piece(path, header), names),), lambda tensors, _: dict(tensors)
-    )
-
-
 @pytest.mark.parametrize("small", [True, False])
 def test_nvfp4(small: bool) -> None:
     """It means what comfy-kitchen says, and stays as small as it is."""
-    asked = part(JUDGED)
+    asked = judged(JUDGED, "wide", 96, 144)
     asked.small = small
     module = loaded(asked, JUDGED, torch.float32)
     assert packed(module) == ({"wide"} if small else set())
@@ -59,4 +47,4 @@ def test_what_does_not_fit(changes: dict[str, torch.Tensor | None], tmp_path: Pa
     path = tmp_path / "odd.safetensors"
     save_file({name: one for name, one in tensors.items() if one is not None}, path)
     with pytest.raises(Incomplete, match=r"wide\.weight"):
-        loaded(part(path), path, torch.float32)
+        loaded(judged(path, "wide", 96, 144), path, torch.float32)

@@ -7,31 +7,19 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
 
-from easel.models import Incomplete, Piece, read_header
-from easel.studio.engine.checkpoints.checkpoint_parts import CheckpointPart
-from tests.studio.engine.quantised.loaded_parts import loaded, numbers, packed
+from easel.models import Incomplete
+from tests.studio.engine.quantised.loaded_parts import judged, loaded, numbers, packed
 
 JUDGED = Path(__file__).parent / "int8.safetensors"
 """A weight that bitsandbytes 0.50.2 packed in eight bits, rows of very different sizes, and what it made of
 it again."""
 
 
-def part(path: Path) -> CheckpointPart:
-    with torch.device("meta"):
-        module = nn.ModuleDict({"even": nn.Linear(128, 3, bias=False)})
-    header = read_header(path)
-    names = [name for name in header.tensors if name != "expanded.even"]
-    return CheckpointPart(
-        "transformer", module, path.name, ((Piece(path, header), names),), lambda tensors, _: dict(tensors)
-    )
-
-
 @pytest.mark.parametrize("small", [True, False])
 def test_eight_bits_of_bitsandbytes(small: bool) -> None:
     """They mean what bitsandbytes says, and stay as small as they are."""
-    asked = part(JUDGED)
+    asked = judged(JUDGED, "even", 128, 3)
     asked.small = small
     module = loaded(asked, JUDGED, torch.float32)
     assert packed(module) == ({"even"} if small else set())
@@ -58,4 +46,4 @@ def test_what_does_not_fit(changes: dict[str, torch.Tensor | None], tmp_path: Pa
     path = tmp_path / "odd.safetensors"
     save_file({name: one for name, one in tensors.items() if one is not None}, path)
     with pytest.raises(Incomplete, match=r"even\.(SCB|weight)"):
-        loaded(part(path), path, torch.float32)
+        loaded(judged(path, "even", 128, 3), path, torch.float32)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from easel.studio.engine.control.annotator_networks import normalized
-from easel.studio.engine.control.published_model import filled, layers
+from easel.studio.engine.control.published_model import block_names, filled, layers
 
 TASK = "the task is semantic"
 TASK_TOKENS = (49406, 518, 10549, 533, 29119, 1550, 49407)
@@ -35,11 +35,7 @@ _NAMES = (
     (r"^backbone\.patch_embed\.norm\.", f"{_ENCODER}.embeddings.norm."),
     *((rf"^backbone\.norm{one}\.", f"{_ENCODER}.hidden_states_norms.stage{one + 1}.") for one in range(4)),
     (r"^backbone\.layers\.", f"{_ENCODER}.encoder.layers."),
-    (_BLOCK + r"norm1\.", r"\1.layernorm_before."),
-    (_BLOCK + r"norm2\.", r"\1.layernorm_after."),
-    (_BLOCK + r"mlp\.fc1\.", r"\1.intermediate.dense."),
-    (_BLOCK + r"mlp\.fc2\.", r"\1.output.dense."),
-    (_BLOCK + r"attn\.proj\.", r"\1.attention.output.dense."),
+    *block_names(_BLOCK),
     (_BLOCK + r"attn\.relative", r"\1.attention.self.relative"),
     (_SEEN + r"(adapter|layer)_1\.norm\.", _PIXELS + r".\1_1.1."),
     (_SEEN + r"(adapter|layer)_1\.weight$", _PIXELS + r".\1_1.0.weight"),

@@ -16,6 +16,18 @@ def layers(names: Iterable[str], start: str) -> int:
     return len({name.removeprefix(start).split(".")[0] for name in names if name.startswith(start)})
 
 
+def block_names(block: str) -> tuple[tuple[str, str], ...]:
+    """Names within a transformer's block as timm has them, and transformers' for the same: patterns, and what
+    takes their place. `block` is a pattern of what stands before them, whose first group is the block."""
+    return (
+        (block + r"norm1\.", r"\1.layernorm_before."),
+        (block + r"norm2\.", r"\1.layernorm_after."),
+        (block + r"mlp\.fc1\.", r"\1.intermediate.dense."),
+        (block + r"mlp\.fc2\.", r"\1.output.dense."),
+        (block + r"attn\.proj\.", r"\1.attention.output.dense."),
+    )
+
+
 def filled(kind: Any, config: Any, tensors: Mapping[str, Tensor]) -> Any:
     """A model of the class `kind` with all of these tensors. Raises ValueError where some are missing or are
     none of its own."""

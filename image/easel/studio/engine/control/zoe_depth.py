@@ -11,7 +11,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easel.studio.engine.control.published_model import filled, layers
+from easel.studio.engine.control.published_model import block_names, filled, layers
 
 _HEAD, _PATCH = 64, 16
 # As it was trained: sides of what it sees, and what they are multiples of.
@@ -30,12 +30,8 @@ _NAMES = (
     (_MIDAS + r"model\.blocks\.", "backbone.encoder.layer."),
     (_MIDAS + r"model\.patch_embed\.proj\.", "backbone.embeddings.patch_embeddings.projection."),
     (_MIDAS + r"model\.cls_token$", "backbone.embeddings.cls_token"),
-    (_BLOCK + r"norm1\.", r"\1.layernorm_before."),
-    (_BLOCK + r"norm2\.", r"\1.layernorm_after."),
-    (_BLOCK + r"mlp\.fc1\.", r"\1.intermediate.dense."),
-    (_BLOCK + r"mlp\.fc2\.", r"\1.output.dense."),
+    *block_names(_BLOCK),
     (_BLOCK + r"gamma_", r"\1.lambda_"),
-    (_BLOCK + r"attn\.proj\.", r"\1.attention.output.dense."),
     (_BLOCK + r"attn\.q_bias$", _ATTENTION + ".query.bias"),
     (_BLOCK + r"attn\.v_bias$", _ATTENTION + ".value.bias"),
     (_BLOCK + r"attn\.relative", _ATTENTION + ".relative_position_bias.relative"),
