@@ -1,6 +1,6 @@
 """`python -m bench [NAME …]`: measure, print. Names: startup, txt2img, img2img, crowd, loras, cache,
 page, time_left, program, download, load, quantised; and by themselves `python -m bench.many_endpoints`,
-`python -m bench.neighbours` and `python -m bench.peers`."""
+`python -m bench.neighbours`, `python -m bench.peers` and `python -m bench.device`."""
 
 from __future__ import annotations
 

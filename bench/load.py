@@ -9,8 +9,6 @@ EASEL_BENCH_PAIRS of them (7).
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import shutil
 import subprocess
@@ -21,12 +19,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from bench.checkpoint_file import FULL, of_size
 from bench.child import child
 from bench.table import alternating, comparison
 
-FULL = 2.1e9
 LATENCY, RATE = 0.002, 100e6
 
 
@@ -43,7 +40,7 @@ def rows() -> Iterator[list[str]]:
     pairs = int(os.environ.get("EASEL_BENCH_PAIRS", "7"))
     cpu, half = torch.device("cpu"), torch.float16
     with tempfile.TemporaryDirectory(prefix="easel-bench-") as folder:
-        family, path = make(Path(folder), size)
+        family, path = of_size(Path(folder), size)
         file = model_file(path)
         words = f"{file.size / 1e9:.2f} GB"
         path.read_bytes()  # into the page cache
@@ -90,37 +87,6 @@ def rows() -> Iterator[list[str]]:
                 pairs,
                 "≤ 1",
             )
-
-
-def make(folder: Path, size: float) -> tuple[Any, Path]:
-    """A checkpoint of SD 1.5's shape of about so many bytes, and its family."""
-    import torch
-
-    from easel.models import Architecture
-    from easel.studio.families import family, read_family
-    from tests.models.files import describe, raw
-    from tests.studio.engine import export
-    from tests.studio.engine.tiny import build, shrink
-
-    chosen = family(Architecture.SD1)
-    if size < FULL * 0.9:
-        here = folder / "family"
-        shrink(Architecture.SD1, here)
-        width = max(32, round(320 * math.sqrt(size / FULL) / 32) * 32)
-        config = here / "unet" / "config.json"
-        widths = {"block_out_channels": [width, 2 * width, 4 * width, 4 * width], "attention_head_dim": 4}
-        config.write_text(json.dumps({**json.loads(config.read_text()), **widths}))
-        chosen = read_family(here, Architecture.SD1)
-    with torch.device("meta"):
-        tensors = export.checkpoint(build(chosen), export.Layout(position_ids=False))
-    path = folder / "bench.safetensors"
-    raw(path, describe({name: tuple(one.shape) for name, one in tensors.items()}))
-    left = sum(one.numel() for one in tensors.values()) * 2
-    block = (torch.arange(1 << 22) % 251).div(251).sub(0.5).mul(0.05).half().numpy().tobytes()
-    with path.open("ab") as out:
-        while left:
-            left -= out.write(block[:left])
-    return chosen, path
 
 
 def _compared(

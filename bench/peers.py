@@ -26,8 +26,8 @@ from typing import NamedTuple
 
 import httpx
 
+from bench.checkpoint_file import FULL, of_size
 from bench.crowd import rate, seconds
-from bench.load import FULL, make
 from bench.running import ROOT
 from bench.studio_process import StudioProcess, studio_process
 from bench.table import comparison, in_turns, machine, markdown_lines
@@ -55,7 +55,7 @@ def main(side: int, steps: int) -> None:
     """Measure and print."""
     sys.stdout.write(f"{machine()}\n\n")
     with tempfile.TemporaryDirectory(prefix="easel-peers-") as folder:
-        _, checkpoint = make(Path(folder), FULL)
+        _, checkpoint = of_size(Path(folder), FULL)
         with _peer(checkpoint) as theirs, studio_process(Path(folder) / "home", checkpoint) as studio:
             studio.until_ready()
             rows = _rows(lambda who, body: _ours(studio, who, body), theirs, side, steps)
