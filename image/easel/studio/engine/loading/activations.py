@@ -28,7 +28,7 @@ from torch.utils._pytree import tree_leaves
 from easel.models import Architecture
 from easel.studio.engine.checkpoints.skeleton import skeleton
 from easel.studio.engine.latents.latent_spaces import latent_space
-from easel.studio.engine.latents.tiles import SMALLER, Pieces, tile_side
+from easel.studio.engine.latents.tiles import SMALLER, at_once, tile_side
 from easel.studio.engine.texts.micro_conditioning import size_numbers
 from easel.studio.engine.transformers.table import transformer_of
 from easel.studio.families import Family, read_family
@@ -150,22 +150,13 @@ def _backbone_call(backbone: Any, family: Family, side: int, dtype: torch.dtype)
 
 def _decode(vae: Any, family: Family, side: int) -> object:
     latents = torch.empty((1, family.latent_channels, side, side), device="meta")
-    return _through(latent_space(vae).decoding(vae, latents))
+    return at_once(latent_space(vae).decoding(vae, latents))
 
 
 def _encode(vae: Any, family: Family, side: int) -> object:
     width = side * family.downscale
     pixels = torch.empty((1, 3, width, width), device="meta")
-    return _through(latent_space(vae).encoding(vae, pixels))
-
-
-def _through(pieces: Pieces) -> torch.Tensor:
-    while True:
-        try:
-            next(pieces)
-        except StopIteration as end:
-            found: torch.Tensor = end.value
-            return found
+    return at_once(latent_space(vae).encoding(vae, pixels))
 
 
 class Count(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own bases are not typed
