@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +31,8 @@ class ServiceProxy:
         # Addresses, `host:port`, that stand for a (namespace, name) instead of its pods: a program that a
         # test runs by itself.
         self.instead: dict[tuple[str, str], str] = {}
+        # Requests that nobody answered, by namespace.
+        self.in_vain: Counter[str] = Counter()
         self._client = httpx.Client(timeout=10, trust_env=False)
         self._server = ThreadingHTTPServer(("127.0.0.1", cluster_port()), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -73,6 +76,7 @@ class ServiceProxy:
                     answer = proxy._client.get(f"http://{address}{path}", headers={"Host": asked.netloc})
                     code, body = answer.status_code, answer.content
                 except (NoEndpointError, httpx.TransportError) as error:
+                    proxy.in_vain[(asked.hostname or ".").split(".")[1]] += 1
                     code, body = 502, str(error).encode()
                 self.send_response(code)
                 self.send_header("Content-Length", str(len(body)))
