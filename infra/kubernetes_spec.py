@@ -92,6 +92,11 @@ class EdgeSpec(Section):
     service_annotations: dict[AnnotationKey, str] = Field(
         default={}, max_length=50, description="Annotations of the Service that an Ingress leads to."
     )
+    timeouts: bool = Field(
+        default=True,
+        description="With gateway: its HTTPRoutes say that requests have no limit of time. Write false where "
+        "the controller takes no such field and refuses the whole route, as GKE's does.",
+    )
     trusted: list[Network] = Field(
         default=[],
         max_length=50,

@@ -30,6 +30,10 @@ ONE_NODE = (
 )
 """How provisioners of disks are called, which one node at a time mounts. The API tells it of none."""
 
+GKE = "gke-"
+"""How classes of GKE's Gateway controller begin, which takes no `timeouts` of a route ("GatewayClass
+capabilities", GKE)."""
+
 SCALED_OBJECTS = "scaledobjects.keda.sh"
 _FORBIDDEN, _NOT_FOUND = 403, 404
 
@@ -176,6 +180,12 @@ def edge(at: StackCluster) -> Iterator[Check]:
         return
     if found is None:
         yield Check("edge", "failed", f"there is no {what}", advice)
+    elif way.gateway is not None and way.timeouts and (kind := _class_of(found)).startswith(GKE):
+        advice = (
+            "write easel:team.kubernetes.edge.timeouts: false, and give Service gateway a GCPBackendPolicy"
+        )
+        seen = f"{what} is of GKE's class {kind}, which refuses a route with timeouts"
+        yield Check("edge", "failed", seen, advice)
     elif not way.trusted:
         advice = "name its network in edge.trusted, or every caller seems to be the edge itself"
         yield Check("edge", "warning", f"{what}: nothing is said of where its requests come from", advice)
@@ -215,6 +225,11 @@ def _or_none(ask: Callable[[], Any]) -> Any:
         if error.status == _NOT_FOUND:
             return None
         raise
+
+
+def _class_of(gateway: Any) -> str:
+    """The GatewayClass of a Gateway."""
+    return str(gateway.get("spec", {}).get("gatewayClassName", ""))
 
 
 def _ours(definition: Any) -> bool:

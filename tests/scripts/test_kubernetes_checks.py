@@ -227,3 +227,14 @@ def test_the_edge_is_there(look: Look, api: ClusterStandIn) -> None:
     found = one(look(edge={"gateway": "infra/public/https", "trusted": ["10.0.0.0/8"]}), "edge")
     assert (found.verdict, found.seen) == ("ok", "Gateway infra/public")
     assert one(look(edge={"address": "10.0.0.80"}), "edge").verdict == "ok"
+
+
+def test_gkes_gateway_takes_no_timeouts(look: Look, api: ClusterStandIn) -> None:
+    """It says of the whole route that it is not accepted, so nobody would come in."""
+    gateway = {"metadata": {}, "spec": {"gatewayClassName": "gke-l7-global-external-managed"}}
+    api.has["/apis/gateway.networking.k8s.io/v1/namespaces/infra/gateways/public"] = gateway
+    edge = {"gateway": "infra/public", "trusted": ["35.191.0.0/16"]}
+    found = one(look(edge=edge), "edge")
+    assert found.verdict == "failed"
+    assert "edge.timeouts: false" in found.advice
+    assert one(look(edge={**edge, "timeouts": False}), "edge").verdict == "ok"

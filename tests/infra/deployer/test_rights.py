@@ -75,8 +75,11 @@ BESIDE = {
 
 
 ALSO = {
-    # What AWS gives by default comes first, and a quota that nobody raised is that ("getting Default Service Quota").
-    "servicequotas/getServiceQuota": {"servicequotas:GetAWSDefaultServiceQuota", "servicequotas:GetServiceQuota"},
+    # What AWS gives by default is asked for first, and counts where nobody raised it.
+    "servicequotas/getServiceQuota": {
+        "servicequotas:GetAWSDefaultServiceQuota",
+        "servicequotas:GetServiceQuota",
+    },
     "secretsmanager/getSecret": {"secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"},
     "iam/getSessionContext": {"iam:GetRole"},
     "efs/getFileSystem": {
