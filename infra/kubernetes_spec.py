@@ -94,8 +94,8 @@ class EdgeSpec(Section):
     )
     timeouts: bool = Field(
         default=True,
-        description="With gateway: its HTTPRoutes say that requests have no limit of time. Write false where "
-        "the controller takes no such field and refuses the whole route, as GKE's does.",
+        description="With gateway: HTTPRoutes say that requests have no limit; false for a controller that "
+        "refuses it, as GKE's.",
     )
     trusted: list[Network] = Field(
         default=[],

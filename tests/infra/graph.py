@@ -48,6 +48,8 @@ class Node:
     custom: bool
     retained: bool
     ignored: tuple[str, ...]
+    first_deleted: bool
+    """Whether what takes its place comes after it has gone."""
     depends: frozenset[str]
     additional_secrets: tuple[str, ...]
     raw: Any
@@ -212,6 +214,7 @@ class _Recorder(MockMonitor):
                     request.custom,
                     request.retainOnDelete,
                     tuple(request.ignoreChanges),
+                    request.deleteBeforeReplace,
                     frozenset(request.dependencies),
                     tuple(request.additionalSecretOutputs),
                     request.object,

@@ -209,6 +209,23 @@ def test_gpus_are_counted_where_replicas_may_run(
     assert (check.verdict, seen in check.seen) == (verdict, True), check
 
 
+def test_a_disk_that_a_replica_would_fill_is_told(look: Look, api: ClusterStandIn) -> None:
+    """A full one evicts its pod in the middle of a picture; which nodes count is as for GPUs."""
+
+    def told(disk: str, **endpoint: Any) -> list[Check]:
+        room = {"nvidia.com/gpu": "1", "ephemeral-storage": disk}
+        api.has[NODES] = {"items": [node("a", room), node("b", {**room, "ephemeral-storage": "900Gi"})]}
+        return [check for check in look(endpoint) if check.what == "disks"]
+
+    assert told("130Gi") == []
+    (small,) = told("94477937300")
+    assert small.verdict == "warning"
+    assert "storage.disk is 100GB, and of 2 nodes" in small.seen
+    assert "easel:endpoints.studio.storage.disk: 73GB" in small.advice
+    assert told("94477937300", storage={"disk": "70GB"}) == []
+    assert "larger disks" in told("40Gi")[0].advice
+
+
 def test_a_runtime_class_is_there(look: Look, api: ClusterStandIn) -> None:
     """Without it every pod is turned away."""
     missing, _ = [check for check in look(runtime_class="nvidia") if check.what == "gpus"]
