@@ -183,7 +183,8 @@ class Filesystem(pulumi.ComponentResource):
                 file_system_id=self.id,
                 subnet_id=subnet_id,
                 security_groups=[self.security_group_id],
-                opts=self._inside,
+                # EFS has one for each zone: in another subnet it comes once this one has gone.
+                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
             )
 
 

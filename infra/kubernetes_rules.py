@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from infra.faults import SpecFault, Where, nearest, shown
 from infra.kubernetes_names import SECRET_ENTRY, SECRET_NAME, secret_entry
 from infra.kubernetes_spec import TolerationSpec
-from infra.names import SECRET_ARN
+from infra.names import AWS_SECRET_NAME, SECRET_ARN
 from infra.references import BUILD
 from infra.spec import EndpointSpec, TeamSpec
 
@@ -66,6 +66,8 @@ def endpoint_faults(here: Where, endpoint: EndpointSpec, team: TeamSpec) -> Iter
             "0 is root, which Pod Security's level restricted lets nobody be: take 1000, who owns the files",
             RUNS_ON,
         )
+    if team.runs_on in ("instances", "cluster"):
+        yield from _of_secrets_manager(here, endpoint)
     if team.runs_on != KUBERNETES:
         return
     if endpoint.capacity != "on-demand":
@@ -86,6 +88,19 @@ def endpoint_faults(here: Where, endpoint: EndpointSpec, team: TeamSpec) -> Iter
                 (*here, "models", index),
                 f"{shown(address)} is read by the rights of a machine of AWS, which no pod has here: give an "
                 "https:// address, or send it when the endpoint runs (`easel upload`)",
+                RUNS_ON,
+            )
+
+
+def _of_secrets_manager(here: Where, endpoint: EndpointSpec) -> Iterator[SpecFault]:
+    """Names and ARNs as AWS has them; a star in one would be a policy's for all secrets."""
+    for variable, at in endpoint.secrets.items():
+        if not (SECRET_ARN if at.startswith("arn:") else AWS_SECRET_NAME).fullmatch(at):
+            yield SpecFault(
+                (*here, "secrets", variable),
+                "names no secret of AWS Secrets Manager: write its name (letters, digits, and any of "
+                "/_+=.@-), or its whole ARN, "
+                "arn:aws:secretsmanager:<region>:<account>:secret:<name>-<six letters>",
                 RUNS_ON,
             )
 
@@ -130,6 +145,8 @@ def _edge(team: TeamSpec) -> Iterator[SpecFault]:
         yield SpecFault(
             (*where, "tls"), "goes with ingress only: elsewhere the certificate is the edge's own"
         )
+    if "timeouts" in edge.model_fields_set and edge.gateway is None:
+        yield SpecFault((*where, "timeouts"), "goes with gateway only: it is a field of HTTPRoutes", RUNS_ON)
     if edge.service_annotations and edge.address is not None:
         yield SpecFault(
             (*where, "service_annotations"), "with address the Service is the edge: write annotations"

@@ -92,6 +92,11 @@ class EdgeSpec(Section):
     service_annotations: dict[AnnotationKey, str] = Field(
         default={}, max_length=50, description="Annotations of the Service that an Ingress leads to."
     )
+    timeouts: bool = Field(
+        default=True,
+        description="With gateway: HTTPRoutes say that requests have no limit; false for a controller that "
+        "refuses it, as GKE's.",
+    )
     trusted: list[Network] = Field(
         default=[],
         max_length=50,

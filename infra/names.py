@@ -14,6 +14,9 @@ LABEL_PATTERN = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
 # `config/team.json` is the team's own file, and the console answers at console.<domain>.
 RESERVED = ("team", "console")
 
+SOURCE_TOKENS = ("CIVITAI_TOKEN", "HF_TOKEN")
+"""Which of an endpoint's secrets open sources of models."""
+
 _PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 _MODEL_SOURCES = ("hf://", "civitai://", "s3://", "https://", "file:")
 
@@ -41,14 +44,35 @@ def endpoint_name(value: str) -> str:
     """Check an endpoint's name."""
     if value in RESERVED:
         raise ValueError("is kept for easel itself: take another name")
+    if value[2:4] == "--":
+        raise ValueError(
+            "has hyphens as its third and fourth character, which the DNS keeps for names in other scripts: "
+            "no authority gives it a certificate"
+        )
     return label(value, ENDPOINT_LENGTH, "an endpoint")
 
 
 def _domain(value: str) -> str:
     part = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
     if len(value) > 200 or not re.fullmatch(rf"({part}\.)+[a-z][a-z0-9-]*[a-z0-9]", value):
-        raise ValueError("is not a domain: write it in lowercase without https:// or a path: art.example.com")
+        raise ValueError(
+            f"is not a domain: write it in lowercase without https:// or a path: {_in_the_dns(value)}"
+        )
+    if any(label[2:4] == "--" and not label.startswith("xn--") for label in value.split(".")):
+        raise ValueError(
+            "has a part with hyphens as its third and fourth character, which the DNS keeps for names in "
+            "other scripts: no authority gives it a certificate"
+        )
     return value
+
+
+def _in_the_dns(value: str) -> str:
+    """A name in another script as the DNS has it, `xn--bcher-kva.example.com`; else an example."""
+    try:
+        name = value.encode("idna").decode()
+    except UnicodeError:
+        name = ""
+    return name if "xn--" in name and "xn--" not in value else "art.example.com"
 
 
 def _model(value: str) -> str:
@@ -128,6 +152,8 @@ Origin = Annotated[str, StringConstraints(max_length=300), AfterValidator(_origi
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=320)]
 SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+")
+AWS_SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
+"""A secret's name in Secrets Manager ("CreateSecret", its API reference)."""
 SecretPlace = Annotated[
     str, StringConstraints(pattern=rf"^({SECRET_ARN.pattern}|[a-z0-9][A-Za-z0-9/_.-]*)$", max_length=600)
 ]

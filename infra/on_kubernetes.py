@@ -111,6 +111,7 @@ def _edge(given: EdgeSpec) -> Edge:
         health_checks=given.health_checks,
         tls_secret=given.tls,
         parent=given.gateway,
+        timeouts=given.timeouts,
         address=given.address,
     )
 

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.account import AwsAccount
+from infra.names import SOURCE_TOKENS
 
 Statement = dict[str, Any]
-
-SOURCE_TOKENS = ("CIVITAI_TOKEN", "HF_TOKEN")
-"""Which of an endpoint's secrets open sources of models."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,11 @@ import signal
 import sys
 
 import pulumi
+from pulumi.runtime.config import is_config_secret
 
 from infra.faults import SpecError
+from infra.neighbours import FOLDER, clashes
+from infra.open_secrets import of_pulumi_told
 from infra.regions import REGION, SKIP
 from infra.spec import Spec
 from infra.stackfile import read_spec
@@ -55,11 +58,19 @@ def spec_of_stack() -> Spec:
     found[REGION] = aws.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     found[SKIP] = aws.get("skipRegionValidation")
     given = {key: value for key, value in found.items() if value is not None}
+    file = f"stacks/Pulumi.{stack}.yaml"
+    for key in ("easel:team", "easel:endpoints"):
+        # Here it is decrypted already; what in the section it was is told by `easel cost` and its like.
+        if is_config_secret(key):
+            raise pulumi.RunError(f"{file}: {key}: something in it {of_pulumi_told()}")
     try:
-        spec = read_spec(stack, given, f"stacks/Pulumi.{stack}.yaml")
+        spec = read_spec(stack, given, file)
     except SpecError as error:
         raise pulumi.RunError(str(error)) from None
     _refuse_elsewhere(spec)
+    if pulumi.runtime.is_dry_run():  # `pulumi up` has just shown it
+        for told in clashes(spec, FOLDER):
+            pulumi.log.warn(f"{file}: {told}")
     return spec
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from infra import kubernetes_rules
+from infra import kubernetes_rules, open_secrets
 from infra.checkpoints import family_of, smallest_that_holds
 from infra.cluster import rules as cluster
 from infra.faults import SpecFault, Where, shown
@@ -64,6 +64,7 @@ def endpoint_faults(name: str, endpoint: EndpointSpec, team: TeamSpec) -> Iterat
     yield from _files(here, endpoint, team)
     yield from _place(here, endpoint, team)
     yield from cluster.endpoint_faults(endpoint, team, here)
+    yield from open_secrets.endpoint_faults(here, endpoint, team)
     yield from kubernetes_rules.endpoint_faults(here, endpoint, team)
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from infra import kubernetes_rules, rules
+from infra import kubernetes_rules, open_secrets, rules
 from infra.faults import SpecError, SpecFault, Where, fault, nearest, shown
 from infra.names import endpoint_name, team_name
 from infra.regions import region_faults
@@ -52,9 +52,18 @@ def read_spec(
         faults += region_faults(config)
     endpoints = _endpoints(config.get("easel:endpoints"), team, faulty, faults)
     faults += _certain(kubernetes_rules.claim_faults(team, endpoints), faulty)
+    faults = _of_pulumis_secrets(config, faults)
     if faults:
         raise SpecError(source, faults, lines)
     return Spec(name=name, team=team, endpoints=endpoints)
+
+
+def _of_pulumis_secrets(config: Mapping[Any, Any], faults: list[SpecFault]) -> list[SpecFault]:
+    """The faults, with those of Pulumi's secrets in the place of what else is said of the same values."""
+    ours = {key: value for key, value in config.items() if str(key).startswith("easel:")}
+    found = list(open_secrets.of_pulumi(ours, ()))
+    places = [one.where for one in found]
+    return [*found, *(one for one in faults if not any(one.where[: len(at)] == at for at in places))]
 
 
 def _endpoints(

@@ -4,6 +4,7 @@ from infra.bake import REPOSITORY
 from infra.deployer.place import Place
 from infra.deployer.rights import LOOKS
 from infra.policies import Statement, allow
+from infra.spec import Spec
 
 _OF_BUCKETS = [
     "s3:GetAccelerateConfiguration",
@@ -16,7 +17,11 @@ _OF_BUCKETS = [
 
 
 def look_statements(place: Place) -> list[Statement]:
-    """To see what there is. Of objects only the configuration, which holds no secret: not `run/`."""
+    """To see what there is. Of objects only the configuration, which holds no secret: not `run/`.
+
+    On a cluster the secrets that the stack names too: a preview compares their values with those of the
+    namespace's Secrets. They are in the stack's state, which whoever previews reads as well.
+    """
     everywhere = sorted(action for actions in LOOKS.values() for action in actions)
     buckets = place.buckets
     return [
@@ -38,4 +43,25 @@ def look_statements(place: Place) -> list[Statement]:
             place.arn("codebuild", "project/easel-*-bake"),
         ),
         allow("LookAtTheBuildsLog", "logs:GetLogEvents", place.arn("logs", "log-group:/easel-bake/*")),
+        *_secrets(place),
     ]
+
+
+def _secrets(place: Place) -> list[Statement]:
+    """On a cluster the program reads them, for Secrets of the namespace; elsewhere hosts do."""
+    if place.spec.team.runs_on != "cluster" or not (named := _named(place.spec)):
+        return []
+    whole = (at if at.startswith("arn:") else f"secret:{at}-??????" for at in named)
+    arns = sorted({at if at.startswith("arn:") else place.arn("secretsmanager", at) for at in whole})
+    # Where a secret is under a key of the account's own, which the file does not say: by that secret alone.
+    through = {"kms:EncryptionContext:SecretARN": arns, "kms:ViaService": "secretsmanager.*"}
+    return [
+        allow("ReadSecrets", "secretsmanager:GetSecretValue", arns),
+        allow("DecryptSecrets", "kms:Decrypt", place.arn("kms", "key/*"), {"StringLike": through}),
+    ]
+
+
+def _named(spec: Spec) -> list[str]:
+    members = spec.team.members
+    own = [members.client_secret] if members and members.client_secret else []
+    return [*(at for endpoint in spec.endpoints.values() for at in endpoint.secrets.values()), *own]

@@ -265,21 +265,7 @@ class _Own:
             self._allow("Build", self._of("codebuild:"), builds),
             self._allow("KeepImages", self._of("ecr:"), [place.arn("ecr", f"repository/{REPOSITORY}")]),
             self._allow("KeepTheCluster", eks, cluster),
-            self._secrets(),
         ]
-
-    def _secrets(self) -> Statement:
-        """On a cluster the program reads them, for Secrets of the namespace; elsewhere hosts do."""
-        team = self._place.spec.team
-        named = [at for endpoint in self._place.spec.endpoints.values() for at in endpoint.secrets.values()]
-        if team.members and team.members.client_secret:
-            named.append(team.members.client_secret)
-        whole = (at if at.startswith("arn:") else f"secret:{at}-??????" for at in named)
-        arns = sorted(
-            {at if at.startswith("arn:") else self._place.arn("secretsmanager", at) for at in whole}
-        )
-        reads = bool(arns) and team.runs_on == "cluster"
-        return self._allow("ReadSecrets", {"secretsmanager:GetSecretValue"} if reads else set(), arns)
 
     def of_domain(self) -> list[Statement]:
         """Records below the team's domain, in whichever zone holds it; a new zone where one is asked for."""

@@ -299,7 +299,8 @@ LOOKS: Mapping[str, Actions] = {
     "logs": ("logs:DescribeLogGroups", "logs:ListTagsForResource"),
     "route53": ("route53:Get*", "route53:List*"),
     "secretsmanager": ("secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"),
-    "servicequotas": ("servicequotas:GetServiceQuota",),
+    # The provider asks for AWS's own number first, and takes it where nobody raised it.
+    "servicequotas": ("servicequotas:GetAWSDefaultServiceQuota", "servicequotas:GetServiceQuota"),
     "ssm": (),
 }
 """By service, what is looked at wherever it is: names, sizes, policies. What shows more than those

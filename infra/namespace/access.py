@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from infra.names import SOURCE_TOKENS
 from infra.namespace.manifest import GATEWAY, STUDIO, Manifest, labels, manifest
 from infra.namespace.secrets import KEYS, SPENT, WRITTEN, entry_of
 from infra.namespace.target import Target
@@ -10,8 +11,6 @@ from infra.spec import Spec
 RBAC = "rbac.authorization.k8s.io"
 LOOK = ["get", "list", "watch"]
 LEASE = "easel-model-sync"
-SOURCE_TOKENS = ("HF_TOKEN", "CIVITAI_TOKEN")
-"""Secret variables of endpoints that the gateway reads: it fetches their models."""
 
 
 def access(spec: Spec, target: Target) -> list[Manifest]:

@@ -90,7 +90,7 @@ def _route(target: Target, way: Edge, name: str, hosts: list[str]) -> Manifest:
                     "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
                     "backendRefs": [backend],
                     # No limit: the door has its own, and Envoy's default of 15 s would end every picture.
-                    "timeouts": {"request": "0s"},
+                    **({"timeouts": {"request": "0s"}} if way.timeouts else {}),
                 }
             ],
         },

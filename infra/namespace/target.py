@@ -80,6 +80,8 @@ class Edge:
     """The Secret with an Ingress's certificate."""
     parent: str | None = None
     """Of an HTTPRoute: `<namespace>/<gateway>`, or `<namespace>/<gateway>/<listener>`."""
+    timeouts: bool = True
+    """Of an HTTPRoute: whether it says that requests have no limit."""
     address: str | None = None
     """Of a Service of type LoadBalancer: the address that it asks for."""
 

@@ -95,14 +95,8 @@ def quotas(account: StackAccount) -> Iterator[Check]:
     """vCPUs that may run at once, against every endpoint with its most replicas."""
     from infra.bill import bill_of
 
-    client = account.client("service-quotas")
     for quota, need in bill_of(account.spec).vcpus(account.spec).items():
-        asked = {"ServiceCode": "ec2", "QuotaCode": quota.code}
-        try:
-            allowed = int(client.get_service_quota(**asked)["Quota"]["Value"])
-        except client.exceptions.NoSuchResourceException:
-            # Never raised for this account: then it is not listed, and AWS's own number holds.
-            allowed = int(client.get_aws_default_service_quota(**asked)["Quota"]["Value"])
+        allowed = account.quota("ec2", quota.code)
         seen = f"{need.needed} of {allowed} vCPUs of {quota.what} at most ({quota.code}){need.more}"
         if need.needed <= allowed:
             yield Check("quota", "ok", seen)

@@ -95,11 +95,7 @@ def clusters(account: StackAccount) -> Iterator[Check]:
         return
     eks = account.client("eks")
     there = [name for page in eks.get_paginator("list_clusters").paginate() for name in page["clusters"]]
-    allowed = int(
-        account.client("service-quotas").get_service_quota(ServiceCode="eks", QuotaCode=CLUSTERS)["Quota"][
-            "Value"
-        ]
-    )
+    allowed = account.quota("eks", CLUSTERS)
     seen = f"{len(there)} of {allowed} clusters in {account.region} ({CLUSTERS})"
     if len(there) < allowed or f"easel-{account.spec.name}-cluster" in there:
         yield Check("quota", "ok", seen)

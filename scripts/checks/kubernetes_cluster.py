@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from infra import kubernetes_placement
+from infra.quantities import size
 from scripts.checks.check import Check, Verdict
 from scripts.checks.stack_cluster import PATIENCE, StackCluster, opened
 from scripts.settings import CommandRefused, Settings
@@ -30,6 +31,14 @@ ONE_NODE = (
 )
 """How provisioners of disks are called, which one node at a time mounts. The API tells it of none."""
 
+IMAGE = 20 * 2**30
+"""Bytes of the studio's image, unpacked, which lies on the same disk."""
+LEAST_DISK = 30
+"""GB: the least that a stack file may say."""
+GKE = "gke-"
+"""How classes of GKE's Gateway controller begin, which takes no `timeouts` of a route ("GatewayClass
+capabilities", GKE)."""
+
 SCALED_OBJECTS = "scaledobjects.keda.sh"
 _FORBIDDEN, _NOT_FOUND = 403, 404
 
@@ -48,7 +57,7 @@ def of_stack(here: Settings) -> Iterator[Check]:
     if isinstance(found, Check):
         yield found
         return
-    for check in (cluster, rights, keda, storage, gpus, edge):
+    for check in (cluster, rights, keda, storage, gpus, disks, edge):
         checks = list(_asked(check, found))
         yield from checks
         if check is cluster and any(one.verdict == "failed" for one in checks):
@@ -153,6 +162,34 @@ def gpus(at: StackCluster) -> Iterator[Check]:
         yield _gpu_check(shape, resource, most, have, len(fitting))
 
 
+def disks(at: StackCluster) -> Iterator[Check]:
+    """Whether nodes have the disk that replicas may fill. Nothing is said where they have, or none is."""
+    from kubernetes.client import CoreV1Api
+    from kubernetes.utils.quantity import parse_quantity
+
+    nodes = CoreV1Api(at.client).list_node(_request_timeout=PATIENCE).items
+    for name, endpoint in at.spec.endpoints.items():
+        have = [
+            int(parse_quantity(found))
+            for node in nodes
+            if _fits(node, at, endpoint.shape)
+            and (found := (node.status.allocatable or {}).get("ephemeral-storage"))
+        ]
+        if not have or min(have) >= endpoint.storage.disk + IMAGE:
+            continue
+        room = (min(have) - IMAGE) // 10**9
+        seen = (
+            f"{name}: storage.disk is {size(endpoint.storage.disk)}, and of {len(have)} nodes that it may "
+            f"run on the smallest has {min(have) / 1e9:.0f} GB, with the image"
+        )
+        advice = (
+            f"easel:endpoints.{name}.storage.disk: {room}GB"
+            if room >= LEAST_DISK
+            else "give nodes larger disks"
+        )
+        yield Check("disks", "warning", seen, f"{advice}: the kubelet evicts who fills its node's disk")
+
+
 def edge(at: StackCluster) -> Iterator[Check]:
     """Whether what people come by is there."""
     from kubernetes.client import CustomObjectsApi, NetworkingV1Api
@@ -176,6 +213,12 @@ def edge(at: StackCluster) -> Iterator[Check]:
         return
     if found is None:
         yield Check("edge", "failed", f"there is no {what}", advice)
+    elif way.gateway is not None and way.timeouts and (kind := _class_of(found)).startswith(GKE):
+        advice = (
+            "write easel:team.kubernetes.edge.timeouts: false, and give Service gateway a GCPBackendPolicy"
+        )
+        seen = f"{what} is of GKE's class {kind}, which refuses a route with timeouts"
+        yield Check("edge", "failed", seen, advice)
     elif not way.trusted:
         advice = "name its network in edge.trusted, or every caller seems to be the edge itself"
         yield Check("edge", "warning", f"{what}: nothing is said of where its requests come from", advice)
@@ -215,6 +258,11 @@ def _or_none(ask: Callable[[], Any]) -> Any:
         if error.status == _NOT_FOUND:
             return None
         raise
+
+
+def _class_of(gateway: Any) -> str:
+    """The GatewayClass of a Gateway."""
+    return str(gateway.get("spec", {}).get("gatewayClassName", ""))
 
 
 def _ours(definition: Any) -> bool:

@@ -109,6 +109,7 @@ def gpu() -> Check:
 
 def stack(here: Settings) -> Check:
     """The stack file."""
+    from infra.neighbours import clashes
     from scripts.stacks.loading import spec_at
 
     try:
@@ -117,7 +118,10 @@ def stack(here: Settings) -> Check:
         return Check(
             "stack", "failed", refusal.message, "put it right; docs/reference/spec.md names every field"
         )
-    return Check("stack", "ok", f"{shown(here.stack)}: {', '.join(spec.endpoints) or 'no endpoints'}")
+    seen = f"{shown(here.stack)}: {', '.join(spec.endpoints) or 'no endpoints'}"
+    if told := clashes(spec, here.stack.parent):
+        return Check("stack", "failed", seen, "; ".join(told))
+    return Check("stack", "ok", seen)
 
 
 def compiler(here: Settings) -> Iterator[Check]:

@@ -23,6 +23,15 @@ class StackAccount:
     client: Callable[[str], Any]
     """A boto3 client of a service, in the stack's region."""
 
+    def quota(self, service: str, code: str) -> int:
+        """What AWS allows of it. A quota that nobody raised may not be listed, and then AWS's own holds."""
+        client, asked = self.client("service-quotas"), {"ServiceCode": service, "QuotaCode": code}
+        try:
+            found = client.get_service_quota(**asked)
+        except client.exceptions.NoSuchResourceException:
+            found = client.get_aws_default_service_quota(**asked)
+        return int(found["Quota"]["Value"])
+
 
 def opened(here: Settings, spec: Spec) -> StackAccount | Check:
     """The account that the stack file names; a check that failed, where nobody can be asked."""

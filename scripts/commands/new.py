@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from infra.faults import nearest
+from infra.neighbours import clashes
 from infra.spec import Spec
 from scripts.commands.cost import PAID, told
 from scripts.settings import ROOT, CommandRefused, settings, shown
@@ -59,6 +60,9 @@ def command(
     text = filled(text, {way: value for way, value in fields.items() if value is not None}, shape)
     change = FileChange(team, file, None, text)
     spec = change.spec()
+    if both := clashes(spec, folder):
+        lines = (f"{shown(file)}: {each}" for each in both)
+        raise CommandRefused("\n".join(("nothing is written, as this would not be right:", *lines)))
     also = missing_workflows(REPOSITORY / ".github" / "workflows") if workflows else []
     change.write()
     click.echo(f"{shown(file)} is written")

@@ -12,7 +12,7 @@ import gc
 import json
 import logging
 import runpy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +48,8 @@ class Node:
     custom: bool
     retained: bool
     ignored: tuple[str, ...]
+    first_deleted: bool
+    """Whether what takes its place comes after it has gone."""
     depends: frozenset[str]
     additional_secrets: tuple[str, ...]
     raw: Any
@@ -212,6 +214,7 @@ class _Recorder(MockMonitor):
                     request.custom,
                     request.retainOnDelete,
                     tuple(request.ignoreChanges),
+                    request.deleteBeforeReplace,
                     frozenset(request.dependencies),
                     tuple(request.additionalSecretOutputs),
                     request.object,
@@ -250,10 +253,12 @@ def run(
     world: World | None = None,
     preview: bool = False,
     cloud: pulumi.runtime.Mocks | None = None,
+    secret_keys: Sequence[str] = (),
 ) -> Graph:
     """Run the program with a stack's configuration. Raises what the program raises.
 
-    `cloud` stands for AWS in the place of a pretended one that says yes to everything.
+    `cloud` stands for AWS in the place of a pretended one that says yes to everything. `secret_keys` are
+    those that Pulumi has decrypted something of.
     """
     logger, said = logging.Logger("pulumi-under-mocks", logging.DEBUG), _Said()
     logger.addHandler(said)
@@ -275,7 +280,8 @@ def run(
             monitor=recorder,
         )
         pulumi.runtime.set_all_config(
-            {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+            {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()},
+            secret_keys,
         )
         set_root_resource(None)  # each run has its own, or outputs of one are the next one's too
         loop.run_until_complete(

@@ -76,6 +76,13 @@ def test_an_adopted_file_system_is_used_and_not_made() -> None:
     assert graph.outputs["storage"]["file_system"] == FILES
 
 
+def test_a_mount_target_goes_before_another_comes_in_its_zone() -> None:
+    """EFS takes one a zone (MountTargetConflict): the other order would be refused by every `up` to come."""
+    targets = provision(ONE).of("MountTarget")
+    assert targets
+    assert all(node.first_deleted for node in targets)
+
+
 VPC = "vpc-0123456789abcdef0"
 
 

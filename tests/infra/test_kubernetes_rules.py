@@ -79,6 +79,7 @@ def test_what_aws_alone_can_do_is_refused_with_what_takes_its_place(
     [
         ({"edge": {"ingress": "a", "address": "10.0.0.1"}}, "edge: names ingress and address: give one of"),
         ({"edge": {"gateway": "a/b", "tls": "c"}}, "edge.tls: goes with ingress only"),
+        ({"edge": {"ingress": "a", "timeouts": False}}, "edge.timeouts: goes with gateway only"),
         ({"edge": {"gateway": "alone"}}, '"alone" is not a Gateway: write namespace/name'),
         ({"edge": {"address": "host"}}, '"host" is not an IP address'),
         (

@@ -35,6 +35,12 @@ def test_a_faulty_stack_ends_with_its_faults() -> None:
     assert "stacks/Pulumi.art.yaml: easel:endpoints.a.shape" in str(error.value)
 
 
+def test_what_pulumi_has_decrypted_is_refused() -> None:
+    """It would be in the configuration's object and in the state, open. The engine tells its key alone."""
+    with pytest.raises(pulumi.RunError, match=r"easel:endpoints: something in it is a secret of Pulumi's"):
+        run(config("instances"), "art", secret_keys=["easel:endpoints"])
+
+
 def test_a_stack_without_configuration_is_told_what_is_missing() -> None:
     """`pulumi stack init` and `pulumi up` at once is what newcomers do."""
     with pytest.raises(pulumi.RunError, match="easel:endpoints: is missing"):

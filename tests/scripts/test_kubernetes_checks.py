@@ -209,6 +209,23 @@ def test_gpus_are_counted_where_replicas_may_run(
     assert (check.verdict, seen in check.seen) == (verdict, True), check
 
 
+def test_a_disk_that_a_replica_would_fill_is_told(look: Look, api: ClusterStandIn) -> None:
+    """A full one evicts its pod in the middle of a picture; which nodes count is as for GPUs."""
+
+    def told(disk: str, **endpoint: Any) -> list[Check]:
+        room = {"nvidia.com/gpu": "1", "ephemeral-storage": disk}
+        api.has[NODES] = {"items": [node("a", room), node("b", {**room, "ephemeral-storage": "900Gi"})]}
+        return [check for check in look(endpoint) if check.what == "disks"]
+
+    assert told("130Gi") == []
+    (small,) = told("94477937300")
+    assert small.verdict == "warning"
+    assert "storage.disk is 100GB, and of 2 nodes" in small.seen
+    assert "easel:endpoints.studio.storage.disk: 73GB" in small.advice
+    assert told("94477937300", storage={"disk": "70GB"}) == []
+    assert "larger disks" in told("40Gi")[0].advice
+
+
 def test_a_runtime_class_is_there(look: Look, api: ClusterStandIn) -> None:
     """Without it every pod is turned away."""
     missing, _ = [check for check in look(runtime_class="nvidia") if check.what == "gpus"]
@@ -227,3 +244,14 @@ def test_the_edge_is_there(look: Look, api: ClusterStandIn) -> None:
     found = one(look(edge={"gateway": "infra/public/https", "trusted": ["10.0.0.0/8"]}), "edge")
     assert (found.verdict, found.seen) == ("ok", "Gateway infra/public")
     assert one(look(edge={"address": "10.0.0.80"}), "edge").verdict == "ok"
+
+
+def test_gkes_gateway_takes_no_timeouts(look: Look, api: ClusterStandIn) -> None:
+    """It says of the whole route that it is not accepted, so nobody would come in."""
+    gateway = {"metadata": {}, "spec": {"gatewayClassName": "gke-l7-global-external-managed"}}
+    api.has["/apis/gateway.networking.k8s.io/v1/namespaces/infra/gateways/public"] = gateway
+    edge = {"gateway": "infra/public", "trusted": ["35.191.0.0/16"]}
+    found = one(look(edge=edge), "edge")
+    assert found.verdict == "failed"
+    assert "edge.timeouts: false" in found.advice
+    assert one(look(edge={**edge, "timeouts": False}), "edge").verdict == "ok"

@@ -128,3 +128,17 @@ def test_a_compiler_is_looked_for_where_blocks_are_compiled_here(
     found = [(check.verdict, check.seen) for check in machine.compiler(here(tmp_path))]
     assert [one for one, _ in found] == ([verdict] if verdict else [])
     assert all(seen in words for _, words in found)
+
+
+def test_a_domain_that_another_stack_has_is_told(tmp_path: Path) -> None:
+    """Beside each other in one folder, as teams of one repository are."""
+    text = (
+        "config:\n  easel:team: {runs_on: instances, domain: a.example.com}\n"
+        "  easel:endpoints: {studio: {shape: gpu.t4}}\n"
+    )
+    (tmp_path / "Pulumi.x.yaml").write_text(text)
+    assert machine.stack(here(tmp_path)).verdict == "ok"
+    (tmp_path / "Pulumi.y.yaml").write_text(text)
+    found = machine.stack(here(tmp_path))
+    assert found.verdict == "failed"
+    assert "is the domain of Pulumi.y.yaml too" in found.advice

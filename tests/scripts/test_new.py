@@ -156,6 +156,30 @@ def test_a_file_that_is_there_is_never_written_over(teams: Teams) -> None:
     assert not (teams.folder / "nowhere").exists()
 
 
+def test_a_domain_of_another_team_is_refused(teams: Teams) -> None:
+    """One record leads to one gateway: the second `pulumi up` would end half way, and be paid for."""
+    done("new", "art", "--domain", "art.example.com")
+    told = refused("new", "music", "--domain", "art.example.com")
+    assert "art.example.com is the domain of Pulumi.art.yaml too" in told
+    assert "take another, such as music.art.example.com" in told
+    assert not teams.file("music").exists()
+    done("new", "music", "--domain", "music.art.example.com")
+    done("new", "desk", "--runs-on", "local")
+    teams.write("broken", "config: [")
+    done("new", "third", "--domain", "third.example.com")
+
+
+def test_what_two_teams_of_one_kubernetes_cannot_both_have_is_refused(teams: Teams) -> None:
+    """KEDA is there once; the template installs it."""
+    done("new", "one", "--runs-on", "kubernetes", "--domain", "one.example.com")
+    told = refused("new", "two", "--runs-on", "kubernetes", "--domain", "two.example.com")
+    assert "Pulumi.one.yaml installs KEDA in the same context" in told
+    file = teams.file("one")
+    file.write_text(file.read_text().replace("keda: install", "keda: there\n      namespace: easel-two"))
+    told = refused("new", "two", "--runs-on", "kubernetes", "--domain", "two.example.com")
+    assert "is the namespace of Pulumi.one.yaml too" in told
+
+
 def test_a_folder_that_is_not_there_is_said(teams: Teams, monkeypatch: pytest.MonkeyPatch) -> None:
     """A misspelt EASEL_STACK."""
     monkeypatch.setenv("EASEL_STACK", str(teams.folder / "no" / "Pulumi.x.yaml"))

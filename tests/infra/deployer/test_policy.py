@@ -155,7 +155,7 @@ def test_what_is_held_by_neither_tag_nor_name_says_why(spec: Spec) -> None:
             continue
         text = json.dumps([statement["Resource"], statement.get("Condition", {})])
         held = spec.name in text or "vpc-0" in text or "fs-0" in text or spec.team.domain in text
-        own = ("TagWhatIsMade", "MakeServicesOwnRoles", "KeepImages", "ReadSecrets")
+        own = ("TagWhatIsMade", "MakeServicesOwnRoles", "KeepImages", "ReadSecrets", "DecryptSecrets")
         assert held or "company" in text or statement["Sid"] in (*UNHELD, *own), statement["Sid"]
 
 
@@ -284,6 +284,21 @@ def test_who_only_looks_changes_nothing_and_reads_no_secret() -> None:
     assert not allowed(
         Request("ssm:GetParameter", f"arn:aws:ssm:{HERE}:parameter/company/secret"), statements
     )
+
+
+def test_on_a_cluster_who_previews_reads_the_secrets_that_the_stack_names() -> None:
+    """A preview compares their values, and would end where it may not read them; of others it reads none."""
+    other, kms = SECRET.replace("art/hf", "art/other"), "arn:aws:kms:us-east-1:111122223333:key/1"
+    through = {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}
+    for statements in (previewer_statements(SPECS["cluster"]), deployer_statements(SPECS["cluster"])):
+        for secret in (SECRET, f"arn:aws:secretsmanager:{HERE}:secret:art/b-Ab12Cd"):
+            asked = {**through, "kms:EncryptionContext:SecretARN": secret}
+            assert allowed(Request("secretsmanager:GetSecretValue", secret), statements)
+            assert allowed(Request("kms:Decrypt", kms, asked), statements)
+        assert not allowed(Request("secretsmanager:GetSecretValue", other), statements)
+        asked = {**through, "kms:EncryptionContext:SecretARN": other}
+        assert not allowed(Request("kms:Decrypt", kms, asked), statements)
+        assert not allowed(Request("kms:Decrypt", kms), statements)
 
 
 @pytest.fixture

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from infra.deployer.policy import previewer_statements
 from infra.deployer.rights import CLUSTER, INSTANCES, LOOKS, LOOKUPS, SHARED, writes
+from infra.stackfile import read_spec
 from tests.infra.cluster.stacks import CLUSTER_STACKS, cluster_graph
 from tests.infra.deployer.documented import actions_like, handlers
 from tests.infra.graph import Graph
+from tests.infra.instances.evaluation import Request, allowed
 from tests.infra.program_stacks import STACKS, graph_of
 
 INFRA = Path(__file__).resolve().parents[3] / "infra"
@@ -71,6 +74,22 @@ BESIDE = {
 """What pulumi-aws calls that CloudFormation's handlers do not."""
 
 
+ALSO = {
+    # What AWS gives by default is asked for first, and counts where nobody raised it.
+    "servicequotas/getServiceQuota": {
+        "servicequotas:GetAWSDefaultServiceQuota",
+        "servicequotas:GetServiceQuota",
+    },
+    "secretsmanager/getSecret": {"secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"},
+    "iam/getSessionContext": {"iam:GetRole"},
+    "efs/getFileSystem": {
+        "elasticfilesystem:DescribeFileSystems",
+        "elasticfilesystem:DescribeLifecycleConfiguration",
+    },
+}
+"""What a lookup calls beside or in the place of what its name says, as read in the provider's source."""
+
+
 def kinds(graph: Graph) -> set[str]:
     """What a graph asks AWS for."""
     return {
@@ -97,6 +116,19 @@ def test_every_lookup_of_the_program_has_its_service() -> None:
     }
     assert asked == {token.rpartition(":")[2] for token in LOOKUPS}
     assert {service for service in LOOKUPS.values() if service} <= LOOKS.keys()
+
+
+@pytest.mark.parametrize("lookup", ALSO)
+def test_whatever_a_lookup_calls_is_allowed(lookup: str) -> None:
+    """A lookup that is refused is no reason to stop, so nobody would hear that a warning is missing."""
+    config = {
+        "easel:team": {"domain": "art.example.com"},
+        "easel:endpoints": {"studio": {"shape": "gpu.l4"}},
+    }
+    statements = previewer_statements(read_spec("art", config, "stacks/Pulumi.art.yaml"))
+    assert f"aws:{lookup}:{lookup.rpartition('/')[2]}" in LOOKUPS
+    for action in ALSO[lookup]:
+        assert allowed(Request(action, "*"), statements), action
 
 
 def documented_rows() -> Iterator[tuple[str, list[str]]]:

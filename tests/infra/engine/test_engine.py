@@ -194,6 +194,20 @@ def test_every_fault_of_a_file_is_told_at_once(pulumi: Engine) -> None:
 
 
 @pytest.mark.slow
+def test_a_secret_of_pulumis_is_refused_by_preview_and_command(pulumi: Engine) -> None:
+    """`pulumi config set --secret` is what who knows Pulumi does, and the program would write it openly."""
+    pulumi.easel("new", "hidden")
+    pulumi.did("stack", "init", "hidden")
+    words = ("config", "set", "--secret", "--path", "easel:endpoints.studio.env.TOKEN", "hunter2")
+    pulumi.did(*words, "--stack", "hidden")
+    done = pulumi.run("preview", "--stack", "hidden")
+    assert done.returncode != 0
+    assert "easel:endpoints: something in it is a secret of Pulumi's" in told(done)
+    assert "hunter2" not in told(done)
+    assert "Traceback" not in told(done)
+
+
+@pytest.mark.slow
 def test_a_stack_of_this_machine_is_sent_to_make_up(pulumi: Engine) -> None:
     """`runs_on: local` provisions nothing: the sentence says what to run instead."""
     pulumi.easel("new", "home", "--runs-on", "local")

@@ -11,7 +11,8 @@ from easel.gateway.model_sync.sync import SOURCE_TOKENS as READ_BY_THE_GATEWAY
 from infra.account import AwsAccount
 from infra.filesystem import access_policy
 from infra.instances.policies import EVERYWHERE, Host, gateway_statements, host_statements, repository_arn
-from infra.policies import SOURCE_TOKENS, AwsSecret, document, object_arn, supply_statements
+from infra.names import SOURCE_TOKENS
+from infra.policies import AwsSecret, document, object_arn, supply_statements
 from tests.infra.instances.evaluation import Request, allowed
 
 ACCOUNT = AwsAccount("aws", "us-east-1", "111122223333")

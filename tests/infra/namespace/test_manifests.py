@@ -273,6 +273,14 @@ def test_every_host_leads_to_the_gateway(kind: Any) -> None:
     assert "type" not in one(objects, "Service", "gateway-inner")["spec"]
 
 
+def test_a_route_says_nothing_of_time_where_the_controller_would_refuse_it() -> None:
+    """GKE's takes no route with `timeouts`: nobody would come in (kserve/kserve#5311)."""
+    edge = {"gateway": "infra/public", "timeouts": False}
+    team = Team({"studio": {"shape": "gpu.t4"}}, {"edge": edge}, {})
+    (rule,) = one(objects_of(team), "HTTPRoute", "gateway")["spec"]["rules"]
+    assert set(rule) == {"matches", "backendRefs"}
+
+
 def test_as_many_hosts_as_there_are_endpoints_lead_to_the_gateway() -> None:
     """An Application Load Balancer has 100 rules, so all hosts are one; an HTTPRoute 16 host names, so that
     there are several."""
