@@ -19,6 +19,7 @@ from easel.models import (
     Store,
     Unreachable,
 )
+from easel.models.fetch.transfer import Transfer
 from tests.models.conftest import QUICK, leftovers
 from tests.models.downloads import CONTENT, MB, Make, target, wish
 from tests.models.serving import Request, Serving, model_bytes
@@ -44,6 +45,21 @@ def test_refusals_are_told_in_words(
     with pytest.raises(SourceError, match=rf"{words}.*because"):
         intake().add(wish(server))
     assert leftovers(store.root) == []
+
+
+def test_who_refuses_is_asked_once(server: Serving, intake: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many connections there are, and however long the first takes to say that it was refused."""
+    real = Transfer._fail
+
+    def late(self: Transfer, error: BaseException) -> None:
+        time.sleep(0.1)
+        real(self, error)
+
+    monkeypatch.setattr(Transfer, "_fail", late)
+    refusing = server.put("/dream.safetensors", b"", status=403)
+    with pytest.raises(SourceError, match="refuses"):
+        intake().add(wish(server))
+    assert refusing.requests == 1
 
 
 def test_trouble_that_passes(server: Serving, store: Store, intake: Make) -> None:

@@ -208,7 +208,8 @@ def emptied(cloud: Cloud) -> Cloud:
     fresh = Cloud(cloud.url, clients=cloud.clients)
     vars(cloud).clear()
     vars(cloud).update(vars(fresh))
-    httpx.post(f"{cloud.url}/moto-api/reset").raise_for_status()
+    # The first reset imports services; beside other tests that takes longer than httpx waits by itself.
+    httpx.post(f"{cloud.url}/moto-api/reset", timeout=120).raise_for_status()
     cloud.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     cloud.client("logs").create_log_group(logGroupName=GROUP)
     cloud.calls.clear()

@@ -153,13 +153,13 @@ class Transfer:
         """Run one thread's job; its first error ends them all."""
         try:
             job()
-        except Changed:
-            self._origin.renew()
-            self._fail(_StartOver("the file at the source has changed"))
         except Exception as error:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
+        if isinstance(error, Changed):
+            self._origin.renew()
+            error = _StartOver("the file at the source has changed")
         with self._part.changed:
             if self._error is None and not self._stop.is_set():
                 self._error = error
@@ -185,17 +185,26 @@ class Transfer:
     def _work(self) -> None:
         while (piece := self._take()) is not None:
             try:
-                with self._origin.open(piece.position, piece.end, self._part.etag) as answer:
-                    self._begin(piece, answer)
-                    self._read(piece, answer)
-            except Trouble as trouble:
-                self._back_off(piece, str(trouble), trouble.pause, trouble)
-            except httpx.TransportError as error:
-                self._back_off(piece, _words(error), None, None)
+                self._fetch(piece)
+            except Exception as error:
+                # Before its bytes are to be had again: another would ask a source that has refused once more.
+                self._fail(error)
+                return
             finally:
                 with self._part.changed:
                     self._pieces.remove(piece)
                     self._part.changed.notify_all()
+
+    def _fetch(self, piece: _Piece) -> None:
+        """Bring its bytes, or as many as come; after what may pass, wait. Raises SourceError, Changed."""
+        try:
+            with self._origin.open(piece.position, piece.end, self._part.etag) as answer:
+                self._begin(piece, answer)
+                self._read(piece, answer)
+        except Trouble as trouble:
+            self._back_off(piece, str(trouble), trouble.pause, trouble)
+        except httpx.TransportError as error:
+            self._back_off(piece, _words(error), None, None)
 
     def _take(self) -> _Piece | None:
         """The next bytes to fetch; waits while all that is missing is being fetched by others."""
