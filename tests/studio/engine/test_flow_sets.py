@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,11 @@ import torch
 from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 from safetensors.torch import load_file, save_file
 
-from easel.models import PART_FACTS, Architecture, FileError, ModelFile
+from easel.models import PART_FACTS, Architecture, FileError
 from easel.studio.engine import Engine, TextToImage
-from easel.studio.engine.calls.step_times import StepTimes
 from easel.studio.engine.calls.vae_runs import LatentPreviews
-from easel.studio.engine.checkpoints.shared_encoders import SharedEncoders
 from easel.studio.engine.loading import checkpoint_cache
-from easel.studio.engine.loading.checkpoint_cache import copied
-from easel.studio.engine.loop import Loop
-from easel.studio.engine.memory.device_memory import DeviceMemory
 from easel.studio.engine.quantised.packed_linear import PackedLinear
-from tests.studio.engine.driven_loop import drawn
 from tests.studio.engine.flow_store import CHECKPOINTS, FlowStore, Made, engine, in_type, maker, write_sd1
 from tests.studio.engine.quantised import packed_files
 
@@ -170,51 +163,6 @@ def test_sd3_in_one_file(made: Made) -> None:
     assert np.abs(whole - without).max() > 1
 
 
-def test_a_text_encoder_of_two_is_in_memory_once(made: Made) -> None:
-    """FLUX.1 and Chroma read with one T5: the same module while either of them is there, on the way back and
-    in a copy too, which draws as with one of its own; another file is another."""
-    files, kinds = (
-        made(Architecture.FLUX_DEV, Architecture.CHROMA),
-        (Architecture.FLUX_DEV, Architecture.CHROMA),
-    )
-    for kind in kinds:
-        files.write_transformer(kind, f"tiny-{kind.value}.safetensors")
-    files.write_parts(Architecture.FLUX_DEV)
-    with engine(files) as running:
-        alone = draw(running, checkpoint="tiny-chroma")
-    store = files.store()
-    flux, chroma = (store.find_checkpoint(f"tiny-{kind.value}") for kind in kinds)
-    parts = Engine(store, device="cpu")._chosen.files
-    loop = Loop(StepTimes(math.inf), "cpu", torch.float32, others=parts)
-    loop.at_hand.switch(flux)
-    (_, t5), whole = loop.at_hand.checkpoint.text_encoders, loop.at_hand.checkpoint.nbytes
-    loop.at_hand.switch(chroma)
-    assert loop.at_hand.checkpoint.text_encoders[0] is t5
-    ahead = loop.at_hand._cache
-    ahead.prefetch(flux)
-    loop.at_hand.switch(flux)
-    assert (loop.at_hand.checkpoint.text_encoders[1], loop.at_hand.checkpoint.nbytes) == (t5, whole)
-    memory, shared = DeviceMemory(torch.device("cpu")), SharedEncoders()
-    copies = [copied(loop.at_hand.checkpoint, memory, shared) for _ in range(2)]
-    assert copies[0].text_encoders[1] is copies[1].text_encoders[1] is not t5
-    assert copies[0].backbone is not copies[1].backbone
-    with engine(files) as running:
-        draw(running, checkpoint="tiny-flux-dev")
-        assert np.array_equal(draw(running, checkpoint="tiny-chroma"), alone)
-    # a file of the same name that is another is read anew
-    files.write("text_encoder", "t5xxl.safetensors", {
-        name: one * 1.01 for name, one in files.texts[Architecture.FLUX_DEV, "t5-xxl"].items()
-    })  # fmt: skip
-    for file in (files.root / "text_encoder").glob("t5*"):
-        assert file.name == "t5xxl.safetensors" or not file.unlink()
-    loop.at_hand.switch(chroma)
-    loop.at_hand._cache.drop_oldest()
-    again = Loop(StepTimes(math.inf), "cpu", torch.float32, others=parts)
-    again.at_hand._cache.shared = loop.at_hand._cache.shared
-    again.at_hand.switch(chroma)
-    assert again.at_hand.checkpoint.text_encoders[0] is not t5
-
-
 @pytest.mark.parametrize(
     "architecture",
     [Architecture.Z_IMAGE, Architecture.QWEN_IMAGE, Architecture.FLUX2_KLEIN_4B, Architecture.FLUX2],
@@ -291,59 +239,3 @@ def test_one_loop_goes_from_flux_to_a_unet_and_back(
         gc.collect()
         assert not any(isinstance(one, FluxTransformer2DModel) for one in gc.get_objects())
         assert np.array_equal(draw(running, checkpoint="tiny-flux-dev"), first)
-
-
-class _Apart(DeviceMemory):
-    """Memory of a device that is apart from the machine's: what is brought there is a copy."""
-
-    place = "a card"
-    apart = True
-
-    def waiting(self, weights: torch.Tensor) -> torch.Tensor:
-        return weights
-
-
-def test_text_encoders_on_a_card_and_in_main_memory(made: Made) -> None:
-    """Each of them once in either place, whichever checkpoint serves and which ones wait; on the card as long
-    as one that reads with it does; the same pictures all the way."""
-    files, kinds = made(Architecture.FLUX_DEV, Architecture.CHROMA), ("flux-dev", "chroma")
-    for kind in kinds:
-        files.write_transformer(Architecture(kind), f"tiny-{kind}.safetensors")
-    files.write_parts(Architecture.FLUX_DEV)
-    with engine(files) as running:
-        alone = {kind: draw(running, checkpoint=f"tiny-{kind}") for kind in kinds}
-    store = files.store()
-    flux, chroma = (store.find_checkpoint(f"tiny-{kind}") for kind in kinds)
-    loop = Loop(
-        StepTimes(math.inf), "cpu", torch.float32, memory=_Apart(torch.device("cpu")),
-        others=Engine(store, device="cpu")._chosen.files,
-    )  # fmt: skip
-
-    def t5(checkpoint: Any) -> Any:
-        return checkpoint.text_encoders[-1]
-
-    loop.at_hand.switch(flux)
-    on_card = t5(loop.at_hand.checkpoint)
-    assert np.array_equal(through(loop, flux), alone["flux-dev"])
-    kept = []
-    for file in (chroma, flux, chroma):
-        loop.at_hand.switch(file)
-        kept.append(loop.at_hand._cache._kept[flux])
-        assert t5(loop.at_hand.checkpoint) is on_card
-        assert np.array_equal(through(loop, file), alone[file.name[5:-12]])
-    assert kept[0] is kept[1] is kept[2]  # who goes back to where it waits is not copied there again
-    waiting = [t5(one) for one in loop.at_hand._cache._kept.values()]
-    assert len(waiting) == 2
-    assert waiting[0] is waiting[1] is not on_card
-    del on_card
-    loop.at_hand._serve(None)
-    gc.collect()
-    assert {place for _, place in loop.at_hand._cache.shared._there} == {"cpu"}
-    loop.at_hand.switch(flux)
-    assert t5(loop.at_hand.checkpoint) is not waiting[0]
-    assert np.array_equal(through(loop, flux), alone["flux-dev"])
-
-
-def through(loop: Loop, file: ModelFile) -> np.ndarray[Any, Any]:
-    """A picture, drawn by the loop itself."""
-    return np.asarray(drawn(loop, file, ASKED)).astype(int)

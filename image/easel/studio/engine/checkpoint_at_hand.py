@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
 
 import structlog
 import torch
@@ -70,7 +72,7 @@ class CheckpointAtHand:
         """Serve another checkpoint. What goes wrong raises, and the old one goes on serving.
 
         The old one stays in memory until the new one is whole. Only where both do not fit does it leave
-        first; should the new one then fail, it is loaded again.
+        first, but for the parts that both have; should the new one then fail, it is loaded again.
         """
         old = self.checkpoint
         try:
@@ -81,11 +83,12 @@ class CheckpointAtHand:
             log.info("switch", step="unload first", old=old.file.name, new=file.name)
             self._serve(None)
             old_file = old.file
+            staying = self._cache.shared.staying(old.part_keys, file, self._memory)
             if self._memory.apart:
                 self._cache.keep(old)
             del old
             try:
-                new = self._take(file, report)
+                new = self._take_beside(staying, file, report)
             except Exception:
                 self._serve(self._take(old_file, report))
                 raise
@@ -101,6 +104,18 @@ class CheckpointAtHand:
         False if another one is being loaded: ask again.
         """
         return file == self.file or self._cache.prefetch(file)
+
+    def _take_beside(self, staying: list[Any], file: ModelFile, report: Report | None) -> Checkpoint:
+        """With parts that stay on the device: all of them as long as the rest goes whole beside them,
+        then the backbone alone, while others wait outside; where not even that fits, nothing stays."""
+        for count, whole in ((len(staying), True), (1, False)):
+            del staying[count:]
+            if any(one is not None for one in staying):
+                with suppress(TooLarge):
+                    return self._take(file, report, whole=whole)
+        staying.clear()
+        give_back(self.device)
+        return self._take(file, report)
 
     def _take(self, file: ModelFile, report: Report | None, *, whole: bool = False) -> Checkpoint:
         """From memory if it is kept there, else from the disk. What is in memory for nobody goes before any

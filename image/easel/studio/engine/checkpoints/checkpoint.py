@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from easel.models import ModelFile
+from easel.studio.engine.checkpoints.shared_parts import PartKeys
 from easel.studio.engine.memory.memory_plan import MemoryPlan
 from easel.studio.engine.memory.offload import Offload
 from easel.studio.families import Family
@@ -25,8 +26,8 @@ class Checkpoint:
     loaded from another file; its own `dtype` counts for what it is given, for it may be changed where half
     precision overflows. It is None where the file holds none that can be used, and `vae_problem` says why.
     `notes` are sentences for who draws, on what the file says and what of it does not count. `plan` is how it
-    goes into the device's memory; what is in `offload` waits in main memory. `encoder_keys` tell text
-    encoders that other checkpoints have too (`shared_encoders`); of a UNet's there are none.
+    goes into the device's memory; what is in `offload` waits in main memory. `part_keys` tell parts
+    that other checkpoints have too (`shared_parts`); of one with a UNet there are none.
     """
 
     file: ModelFile
@@ -42,5 +43,10 @@ class Checkpoint:
     notes: tuple[str, ...] = ()
     vocabularies: Mapping[str, Any] = field(default_factory=dict)
     plan: MemoryPlan | None = None
-    encoder_keys: tuple[Hashable, ...] = ()
+    part_keys: PartKeys = ()
     offload: Offload | None = None
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """All of them, in the order of `Skeleton.parts`."""
+        return self.backbone, self.vae, *self.text_encoders

@@ -219,19 +219,19 @@ def parts_of_folder(
 
 def parts_of_set(found: ModelSet, family: Family, bones: Skeleton) -> list[CheckpointPart]:
     """The parts of a checkpoint whose transformer, text encoders and VAE may lie in files of their own. An
-    encoder that may be missing, and is, has none, nor has one that has its weights."""
+    encoder that may be missing, and is, has none, nor has what has its weights."""
     parts = [
         _of_set("text encoder", part, module, text_model(family.name, encoder.role).convert)
         for part, encoder, module in zip(
             found.text_encoders, family.text_encoders, bones.text_encoders, strict=True
         )
-        if part is not None and is_empty(module)
+        if part is not None
     ]
     parts.append(_of_set("VAE", found.vae, bones.vae, latent_space(bones.vae).convert))
     parts.append(
         _of_set("transformer", found.transformer, bones.backbone, transformer_of(family.architecture).convert)
     )
-    return parts
+    return [part for part in parts if is_empty(part.module)]
 
 
 def _of_set(words: str, part: SetPart, module: Any, convert: Convert) -> CheckpointPart:

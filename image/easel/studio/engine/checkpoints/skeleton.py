@@ -10,7 +10,7 @@ import inspect
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from diffusers.models.attention_processor import AttnProcessor2_0
@@ -36,9 +36,22 @@ _CALL.__signature__ = inspect.signature(_CALL)
 class Skeleton:
     """Modules whose parameters have shapes but no storage. A text encoder is None where there is none."""
 
+    VAE: ClassVar[int] = 1
+    """Its place among the `parts`."""
+
     backbone: Any
     vae: Any
     text_encoders: tuple[Any, ...]
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """All of them: the backbone first, the VAE, and the text encoders in their order."""
+        return self.backbone, self.vae, *self.text_encoders
+
+    @parts.setter
+    def parts(self, parts: tuple[Any, ...]) -> None:
+        self.backbone, self.vae, *encoders = parts
+        self.text_encoders = tuple(encoders)
 
     @property
     def present_encoders(self) -> tuple[Any, ...]:

@@ -22,7 +22,7 @@ import torch
 
 from easel.models import ModelError, ModelFile, folder_state, is_diffusers_folder, path_now
 from easel.studio.engine.checkpoints.checkpoint import Checkpoint
-from easel.studio.engine.checkpoints.shared_encoders import SharedEncoders, filled_from, packed_as
+from easel.studio.engine.checkpoints.shared_parts import SharedParts, filled_from, packed_as
 from easel.studio.engine.checkpoints.skeleton import is_empty, skeleton
 from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
 from easel.studio.engine.loading.placing import homes, offloaded, planned, weight_bytes
@@ -55,7 +55,7 @@ class CheckpointCache:
     ) -> None:
         self._memory, self._dtype, self._others = memory, dtype, others
         self._let_go = let_go or self.drop_oldest
-        self.shared = SharedEncoders()
+        self.shared = SharedParts()
         self._used: dict[ModelFile, float] = {}
         self._kept: OrderedDict[ModelFile, Checkpoint] = OrderedDict()
         self._coming: tuple[ModelFile, Future[Checkpoint]] | None = None
@@ -76,7 +76,7 @@ class CheckpointCache:
             self._kept.move_to_end(checkpoint.file)
             self._used[checkpoint.file] = time.monotonic()
             return
-        need = checkpoint.nbytes - self.shared.bytes_of(checkpoint.encoder_keys, _MAIN)
+        need = checkpoint.nbytes - self.shared.bytes_of(checkpoint.part_keys, _MAIN)
         if not self.make_room(need if moved else 0):
             return
         try:
@@ -122,8 +122,7 @@ class CheckpointCache:
         if file in self._kept or file == self._tried:
             return True
         self._tried = file
-        # A half precision file may have to be widened.
-        if not self.make_room(int(file.size * max(1.0, self._dtype.itemsize / 2))):
+        if not self.make_room(self._to_read(file)):
             log.info("not loaded ahead: memory is short", file=file.name)
             return True
         future: Future[Checkpoint] = Future()
@@ -153,6 +152,11 @@ class CheckpointCache:
             if not self._let_go():
                 return False
         return True
+
+    def _to_read(self, file: ModelFile) -> int:
+        """Bytes of what is not in main memory yet; a half precision file may have to be widened."""
+        unread = [one.size for one in (file, *file.encoders) if not self.shared.holds(one, _MAIN)]
+        return int(sum(unread) * max(1.0, self._dtype.itemsize / 2))
 
     def _load(self, file: ModelFile, future: Future[Checkpoint]) -> None:
         with suppress(AttributeError, OSError):
@@ -188,20 +192,24 @@ class CheckpointCache:
 
 
 def copied(
-    checkpoint: Checkpoint, memory: DeviceMemory, shared: SharedEncoders | None = None, *, whole: bool = True
+    checkpoint: Checkpoint, memory: DeviceMemory, shared: SharedParts | None = None, *, whole: bool = True
 ) -> Checkpoint:
     """The checkpoint again on another device, in the layout that is used there, or the part
-    that there is room for unless it has to be `whole`. Costs one copy of its bytes, but for text encoders
-    that are there (`shared`). Raises TooLarge."""
-    shared = shared or SharedEncoders()
+    that there is room for unless it has to be `whole`. Costs one copy of its bytes, but for parts that
+    are there (`shared`). Raises TooLarge."""
+    shared = shared or SharedParts()
     bones = skeleton(checkpoint.family)
     both = zip(bones.text_encoders, checkpoint.text_encoders, strict=True)
     bones.text_encoders = tuple(module if original is not None else None for module, original in both)
-    there = shared.take(checkpoint.encoder_keys, bones, memory) if whole or not memory.apart else 0
-    originals = (checkpoint.backbone, *(one for one in checkpoint.text_encoders if one is not None))
-    for module, original in zip((bones.backbone, *bones.present_encoders), originals, strict=True):
-        if is_empty(module):
-            packed_as(module, original)
+    there = shared.take(checkpoint.part_keys, bones, memory, whole=whole or not memory.apart)
+    words = ("UNet", "VAE", *["text encoder"] * len(bones.text_encoders))
+    wanted = [
+        (name, module, original)
+        for name, module, original in zip(words, bones.parts, checkpoint.parts, strict=True)
+        if original is not None and is_empty(module)
+    ]
+    for _, module, original in wanted:
+        packed_as(module, original)
     plan = None
     if memory.apart:
         weights = weight_bytes(bones, checkpoint.dtype, memory.device)
@@ -216,19 +224,10 @@ def copied(
         )
     placement = WeightPlacement.WHOLE if plan is None else plan.placement
     places = homes(placement, memory.device)
-    for words, module, original in (
-        ("UNet", bones.backbone, checkpoint.backbone),
-        *([("VAE", bones.vae, checkpoint.vae)] if checkpoint.vae is not None else []),
-        *(
-            ("text encoder", module, original)
-            for module, original in zip(bones.text_encoders, checkpoint.text_encoders, strict=True)
-            if original is not None and is_empty(module)
-        ),
-    ):
-        filled_from(module, original, places[words])
+    for name, module, original in wanted:
+        filled_from(module, original, places[name])
     offload = offloaded(bones, placement, memory)
-    if offload is None:
-        shared.add(checkpoint.encoder_keys, bones.text_encoders, memory)
+    shared.add(checkpoint.part_keys, bones.parts, memory, placement)
     return replace(
         checkpoint, backbone=bones.backbone, vae=None if checkpoint.vae is None else bones.vae,
         text_encoders=bones.text_encoders, device=memory.device, plan=plan,

@@ -42,7 +42,7 @@ from easel.studio.engine.checkpoints.checkpoint_parts import (
     vae_part,
 )
 from easel.studio.engine.checkpoints.prediction import predicts_velocity
-from easel.studio.engine.checkpoints.shared_encoders import EncoderKey, SharedEncoders, encoder_keys
+from easel.studio.engine.checkpoints.shared_parts import PartKeys, SharedParts, part_keys
 from easel.studio.engine.checkpoints.skeleton import nbytes, skeleton, vae_skeleton
 from easel.studio.engine.loading.placing import homes, offloaded, planned, weight_bytes
 from easel.studio.engine.memory.device_memory import (
@@ -77,7 +77,7 @@ def load_checkpoint(
     memory: DeviceMemory | None = None,
     whole: bool = False,
     others: Callable[[], Iterable[ModelFile]] = tuple,
-    shared: SharedEncoders | None = None,
+    shared: SharedParts | None = None,
 ) -> Checkpoint:
     """Load a checkpoint, with its own VAE or that of the file `vae`.
 
@@ -85,7 +85,7 @@ def load_checkpoint(
     it beside what drawing takes, some of its weights wait in main memory (`placing`), unless it
     has to be `whole`. Of a transformer, whose parts may lie in files of their own, what it lacks is taken
     from the file's `encoders` and then from `others`, the store's files, which are looked for then, but for
-    text encoders that are in memory (`shared`). `report` hears of the progress, from any
+    parts that are in memory (`shared`). `report` hears of the progress, from any
     thread. Raises a ModelError that says what is wrong: with the file (NotSafetensors, CutShort, LyingHeader,
     MissingFile),
     with what it holds (UnknownArchitecture, WrongKind, Incomplete), or TooLarge. Then nothing of it stays in
@@ -95,13 +95,13 @@ def load_checkpoint(
     with _nothing_left_behind(file, device):
         return _load(
             file, memory or DeviceMemory(device), dtype, vae, family, report,
-            whole=whole, others=others, shared=shared or SharedEncoders(),
+            whole=whole, others=others, shared=shared or SharedParts(),
         )  # fmt: skip
 
 
 def _load(
     file: ModelFile, memory: DeviceMemory, dtype: torch.dtype, vae: ModelFile | None, family: Family | None,
-    report: Report | None, *, whole: bool, others: Callable[[], Iterable[ModelFile]], shared: SharedEncoders,
+    report: Report | None, *, whole: bool, others: Callable[[], Iterable[ModelFile]], shared: SharedParts,
 ) -> Checkpoint:  # fmt: skip
     path = path_now(file.path)
     header = None if is_diffusers_folder(path) else read_model_header(path)
@@ -115,17 +115,15 @@ def _load(
     bones = skeleton(family)
     vocabularies: Mapping[str, Any] = {}
     vae_problem, there = "", 0
-    keys: tuple[EncoderKey, ...] = ()
+    keys: PartKeys = ()
     if family.flow is not None:
         dtype = flow_dtype(dtype)
         kind = identity or CheckpointIdentity(family.architecture)
         found = model_set(file, kind, others(), vae=vae, modules=file.encoders)
         present = zip(bones.text_encoders, found.text_encoders, strict=True)
         bones.text_encoders = tuple(module if part is not None else None for module, part in present)
-        keys = encoder_keys(found, family, dtype)
-        # what waits in main memory, for its layers to be fetched, is nobody else's
-        if whole or not memory.apart:
-            there = shared.take(keys, bones, memory)
+        keys = part_keys(found, family, dtype)
+        there = shared.take(keys, bones, memory, whole=whole or not memory.apart)
         parts = parts_of_set(found, family, bones)
         vocabularies = vocabularies_of(found)
     else:
@@ -137,7 +135,7 @@ def _load(
         )
         vae_problem = _without_own_vae(parts) if vae is None else ""
     _check(parts)
-    scratch = max(part.largest for part in parts)
+    scratch = max((part.largest for part in parts), default=0)
     weights = weight_bytes(bones, dtype, memory.device)
     plan = planned(file.name, family, weights, dtype, memory, scratch=scratch, there=there, whole=whole)
     places = homes(plan.placement, memory.device)
@@ -148,10 +146,9 @@ def _load(
         text_encoders=bones.text_encoders, tokenizers=tokenizers, vocabularies=vocabularies,
         device=memory.device, dtype=dtype,
         nbytes=total, vae_problem=vae_problem, plan=plan, offload=offloaded(bones, plan.placement, memory),
-        encoder_keys=keys,
+        part_keys=keys,
     )  # fmt: skip
-    if loaded.offload is None:
-        shared.add(keys, bones.text_encoders, memory)
+    shared.add(keys, bones.parts, memory, plan.placement)
     if identity is not None:
         loaded.notes = tuple(
             remark("of_checkpoint", "{name}: {note}.", name=file.name, note=note) for note in identity.notes
@@ -164,6 +161,7 @@ def _load(
         file=file.name,
         family=loaded.family.name,
         bytes=loaded.nbytes,
+        read=sum(part.nbytes for part in parts),
         predicts=loaded.family.prediction_type,
         zero_snr=bool(loaded.family.scheduler_config.get("rescale_betas_zero_snr")),
         told_by=told_by if identity is not None else "what was given",

@@ -57,14 +57,16 @@ def planned(
     *, scratch: int = 0, there: int = 0, whole: bool = False,
 ) -> MemoryPlan:  # fmt: skip
     """How the checkpoint goes into what is free now, so that a picture of its own size can be drawn;
-    `scratch` bytes more while it is read into main memory, `there` of them are on the device. Raises
-    TooLarge; `whole`: for all that does not go whole."""
+    `scratch` bytes more while it is read into main memory. `there` of them are on the device: what is stays.
+    Raises TooLarge; `whole`: for all that does not go whole."""
     drawing = drawing_bytes(family, dtype, memory.device)
     free = memory.free() + there - (0 if memory.apart else scratch)
     apart = memory.apart and not whole
+    least = WeightPlacement.WHOLE
+    if apart:
+        least = WeightPlacement.BACKBONE if there else WeightPlacement.NOTHING
     found = plan(weights, drawing, free, apart=apart)
-    if found is None:
-        least = WeightPlacement.NOTHING if apart else WeightPlacement.WHOLE
+    if found is None or found.placement > least:
         raise TooLarge(name, need(weights, drawing, least), memory.free(), memory.device)
     return found
 
