@@ -26,10 +26,13 @@ from easel.studio.engine.quantised import (
     keep_packed,
     laid_open,
 )
+from easel.studio.engine.quantised.packing import plane_shapes
+from easel.studio.engine.quantised.svdquant import SvdquantPacking
 
 ROUNDS = 10
 LAYERS, WIDTH = 8, 3072
 PACKINGS: dict[str, Packing] = {
+    "svdq-int4": SvdquantPacking(WIDTH, 32, torch.bfloat16, floats=False),
     "fp8": EightBitPacking(torch.float8_e4m3fn, WIDTH, scaled=False),
     "fp8 with a scale": EightBitPacking(torch.float8_e4m3fn, WIDTH, scaled=True),
     "GGUF Q8_0": GgmlPacking("Q8_0", WIDTH),
@@ -67,8 +70,8 @@ def _packed(packing: Packing) -> nn.Module:
     tensors: dict[str, torch.Tensor] = {}
     for number in range(LAYERS):
         planes = tuple(
-            torch.randint(0, 30, (WIDTH, width), generator=noise, dtype=torch.uint8)
-            for width in packing.widths
+            torch.randint(0, 30, shape, generator=noise, dtype=torch.uint8)
+            for shape in plane_shapes(packing, WIDTH).values()
         )
         tensors[f"{number}.weight"] = PackedWeight(packing, planes, torch.float32)
         tensors[f"{number}.bias"] = torch.zeros(WIDTH)

@@ -16,15 +16,28 @@ _BITS = re.compile(r"[A-Z]+(\d)")
 _UNKNOWN = 100
 # Of a file that holds an ONNX file (conversion/onnx_file.py), whose bytes are no numbers.
 _WRAPPED = "onnx"
+# Of a layer in SVDQuant's four bits; those of 16 bits beside it are of whole numbers of 32.
+_FACTORS = ".wscales"
 
 
 def precision_of(header: Header) -> str:
-    """That of most of the bytes: "fp16", "fp8", "q4_k"; "" for a file without tensors, and for one that holds
-    another file whole."""
+    """That of most of the bytes: "fp16", "fp8", "q4_k", "svdq-int4"; "" for a file without tensors, and for
+    one that holds another file whole."""
     if header.metadata.get("format") == _WRAPPED:
         return ""
+    if (packed := _for_nunchaku(header)) is not None:
+        return packed
     dtype = _most(header)
     return _WORDS.get(dtype, dtype.lower())
+
+
+def _for_nunchaku(header: Header) -> str | None:
+    """As names of such files begin; None for any other."""
+    for name, factors in header.tensors.items():
+        weight = header.tensors.get(name.removesuffix(_FACTORS) + ".qweight")
+        if name.endswith(_FACTORS) and weight is not None and weight.dtype == "I8":
+            return "svdq-fp4" if factors.dtype == "F8_E4M3" else "svdq-int4"
+    return None
 
 
 def precision_rank(header: Header) -> int:

@@ -29,12 +29,12 @@ from easel.studio.engine.quantised.packed_modules import (
 from easel.studio.engine.quantised.packed_weight import PackedWeight
 from easel.studio.engine.quantised.packing import Packing
 from tests.studio.engine.memory.test_offload import CountedDevice
-from tests.studio.engine.quantised.test_packed_weight import TABLE, TYPES, some
+from tests.studio.engine.quantised.test_packed_weight import NUNCHAKU, TABLE, TYPES, some
 
 CPU = torch.device("cpu")
 PACKINGS: tuple[Packing, ...] = (
     GgmlPacking("Q8_0", 64), GgmlPacking("Q5_1", 64), EightBitPacking(torch.float8_e4m3fn, 64, scaled=False),
-    EightBitPacking(torch.float8_e4m3fn, 64, scaled=True), FourBitPacking(TABLE, 32, 64),
+    EightBitPacking(torch.float8_e4m3fn, 64, scaled=True), FourBitPacking(TABLE, 32, 64), *NUNCHAKU,
 )  # fmt: skip
 
 

@@ -15,7 +15,9 @@ from easel.studio.engine.quantised.four_bits import FourBitPacking
 from easel.studio.engine.quantised.ggml import EXPANDED, GgmlPacking
 from easel.studio.engine.quantised.ggml_types import BLOCKS
 from easel.studio.engine.quantised.packed_weight import PackedWeight
-from easel.studio.engine.quantised.packing import Packing
+from easel.studio.engine.quantised.packing import Packing, plane_shapes
+from easel.studio.engine.quantised.side_by_side import SideBySidePacking, laid_beside
+from easel.studio.engine.quantised.svdquant import PlainFourBitPacking, SvdquantPacking
 from tests.studio.engine.quantised import gguf_files
 
 TYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -32,6 +34,11 @@ def some(packing: Packing, rows: int, seed: int = 0, dtype: torch.dtype = torch.
     """Random bytes that are small numbers."""
     if isinstance(packing, GgmlPacking):
         return ggml(packing.kind, rows, packing.columns // BLOCKS[packing.kind][0], seed, dtype)[0]
+    if isinstance(packing, SideBySidePacking):
+        parts = [some(one, rows, seed + number).planes for number, one in enumerate(packing.parts)]
+        return PackedWeight(packing, laid_beside(parts, packing), dtype)
+    if isinstance(packing, SvdquantPacking | PlainFourBitPacking):
+        return PackedWeight(packing, _of_nunchaku(packing, rows, seed), dtype)
     noise = torch.Generator().manual_seed(seed)
     planes = []
     for name, width in zip(packing.planes, packing.widths, strict=True):
@@ -40,6 +47,27 @@ def some(packing: Packing, rows: int, seed: int = 0, dtype: torch.dtype = torch.
         else:
             planes.append(torch.randint(0, 40, (rows, width), generator=noise, dtype=torch.uint8))
     return PackedWeight(packing, tuple(planes), dtype)
+
+
+def _of_nunchaku(
+    packing: SvdquantPacking | PlainFourBitPacking, rows: int, seed: int
+) -> tuple[torch.Tensor, ...]:
+    """In halves but for the codes, and the factors of floats."""
+    noise = torch.Generator().manual_seed(seed)
+    planes = []
+    for name, (height, width) in plane_shapes(packing, rows).items():
+        if name == "codes":
+            planes.append(torch.randint(0, 256, (height, width), generator=noise, dtype=torch.uint8))
+            continue
+        floats = isinstance(packing, SvdquantPacking) and packing.floats
+        kind = (
+            {"row_scales": torch.float32, "block_scales": torch.float8_e4m3fn}.get(name) if floats else None
+        )
+        kind = kind or packing.half
+        numbers = torch.rand((height, width // kind.itemsize), generator=noise) / 16
+        numbers += 1 if name == "smooth" else 0.01
+        planes.append(numbers.to(kind).view(torch.uint8))
+    return tuple(planes)
 
 
 def test_every_type_that_is_offered_is_tested() -> None:
@@ -90,9 +118,19 @@ def test_what_was_quantised_comes_back(kind: str) -> None:
     assert (packed.expanded() - numbers).abs().max() < (0.03 if kind == "Q8_0" else 0.5)
 
 
+NUNCHAKU: tuple[Packing, ...] = (
+    SvdquantPacking(64, 16, torch.bfloat16, floats=False),
+    SvdquantPacking(64, 0, torch.float16, floats=False),
+    SvdquantPacking(64, 16, torch.float16, floats=True),
+    PlainFourBitPacking(64, torch.bfloat16),
+    SideBySidePacking((SvdquantPacking(16, 16, torch.bfloat16, floats=True),
+                       SvdquantPacking(48, 32, torch.float16, floats=True))),
+)  # fmt: skip
+"""Of 64 columns. What their rows share is multiplied for several rows at once, and may differ in the last
+digit with their number."""
 PACKINGS: tuple[Packing, ...] = (
     GgmlPacking("Q8_0", 64), GgmlPacking("Q6_K", 512), EightBitPacking(torch.float8_e4m3fn, 24, scaled=False),
-    EightBitPacking(torch.float8_e5m2, 40, scaled=True), FourBitPacking(TABLE, 16, 48),
+    EightBitPacking(torch.float8_e5m2, 40, scaled=True), FourBitPacking(TABLE, 16, 48), *NUNCHAKU,
 )  # fmt: skip
 BY_ROWS: dict[str, Callable[[Any], Any]] = {
     "chunk": lambda one: torch.chunk(one, 3, dim=0),
@@ -126,13 +164,14 @@ def test_rows_move_packed(packing: Packing, moved: Callable[[Any], Any]) -> None
     for ours, theirs in zip(found, wanted, strict=True):
         assert isinstance(ours, PackedWeight)
         assert ours.shape == theirs.shape
-        assert torch.equal(ours.expanded(), theirs)
+        torch.testing.assert_close(ours.expanded(), theirs, rtol=0, atol=5e-6 if packing.shared else 0)
 
 
 @pytest.mark.parametrize("packing", PACKINGS, ids=lambda one: type(one).__name__)
 def test_rows_move_on_the_meta_device(packing: Packing) -> None:
     """The same without any bytes, so that a file can be checked before it is read."""
-    planes = tuple(torch.empty((12, width), dtype=torch.uint8, device="meta") for width in packing.widths)
+    shapes = plane_shapes(packing, 12).values()
+    planes = tuple(torch.empty(shape, dtype=torch.uint8, device="meta") for shape in shapes)
     weight = PackedWeight(packing, planes, torch.bfloat16)
     first, *_ = torch.chunk(torch.cat([weight, weight]), 3, dim=0)
     assert isinstance(first, PackedWeight)
@@ -171,6 +210,8 @@ def test_whatever_else_is_done_to_the_numbers(packing: Packing, done: Callable[[
 
 def test_other_packings_are_put_together_as_numbers() -> None:
     """Rows in other types cannot lie in one plane; nor those with another table."""
+    first, second = some(NUNCHAKU[0], 3), some(NUNCHAKU[0], 3, seed=1)  # what their rows share is another
+    assert torch.equal(torch.cat([first, second]), torch.cat([first.expanded(), second.expanded()]))
     for one, other in (
         (GgmlPacking("Q8_0", 64), GgmlPacking("Q4_0", 64)),
         (

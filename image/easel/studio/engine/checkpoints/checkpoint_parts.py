@@ -29,7 +29,7 @@ from easel.models import (
 from easel.studio.engine.checkpoints.skeleton import Skeleton, fill, is_empty
 from easel.studio.engine.latents.latent_spaces import latent_space
 from easel.studio.engine.quantised.packed_modules import keep_packed, laid_open
-from easel.studio.engine.quantised.stored_weight import StoredWeight
+from easel.studio.engine.quantised.stored_weight import StoredTensor
 from easel.studio.engine.tensors.conversion import (
     Traced,
     converter,
@@ -66,7 +66,7 @@ class CheckpointPart:
     convert: Convert
     problem: FileError | None = None
     small: bool = False
-    stored: dict[str, StoredWeight] = field(default_factory=dict)
+    stored: dict[str, StoredTensor] = field(default_factory=dict)
     scales: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
@@ -93,10 +93,10 @@ class CheckpointPart:
             count = f"{len(missing)} of {len(wanted)} tensors of its {self.words}"
             raise Incomplete(self.name, f"{count} are missing, the first is {missing[0]}; download it again")
         used = {name for one in wanted for name in getattr(found[one], "names", ())}
-        self.left_out = [name for name in choice.weights if name not in used]
+        self.left_out = [name for name in shapes if name not in used]
         check_rest(self.name, self.words, used, self.left_out)
         for name in used:
-            if there[name].dtype not in DTYPES and name not in choice.stored:
+            if name not in choice.stored and there[name].dtype not in DTYPES:
                 raise Incomplete(
                     self.name,
                     f"{name} is stored as {there[name].dtype}, which holds no weights for this studio",
@@ -108,8 +108,8 @@ class CheckpointPart:
                 raise Incomplete(self.name, f"{problem}; it belongs to a variant that is not known here")
         self.scales = {weight: scale for weight, scale in choice.scales.items() if weight in used}
         self.stored = {name: weight for name, weight in choice.stored.items() if name in used}
-        beside = (name for weight in self.stored.values() for name in weight.beside)
-        read = used.union(self.scales.values(), beside)
+        sources = (name for one in self.stored.values() for name in one.sources)
+        read = (used - self.stored.keys()).union(self.scales.values(), sources)
         self.pieces = tuple((piece, [name for name in names if name in read]) for piece, names in self.pieces)
         if self.small and self.stored:
             self._keep_small({name: shapes[name] for name in used})
@@ -140,7 +140,7 @@ class CheckpointPart:
         tensors: dict[str, torch.Tensor] = {}
         values: dict[str, torch.Tensor] = {}
         beside = set(self.scales.values())
-        kept = self.stored.keys() | {name for one in self.stored.values() for name in one.beside}
+        kept = {name for one in self.stored.values() for name in one.sources}
         for piece, names in self.pieces:
             weights = Weights(piece.path, piece.header, reader=readers[piece.path])
             own = [name for name in names if name not in beside]
@@ -149,11 +149,21 @@ class CheckpointPart:
             values |= weights.read(scales, device=_CPU, dtype=torch.float32, progress=progress)
         apply(self.name, tensors, self.scales, values)
         stored = {name: tensors.pop(name) for name in kept}
-        tensors |= {name: one.taken(self.name, stored, dtype) for name, one in self.stored.items()}
-        del stored
+        tensors |= self._taken(stored, dtype)
         converted = laid_open(self.module, self.convert(tensors, self.module))
         del tensors
         fill(self.module, converted, device)
+
+    def _taken(self, stored: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+        """What the file's tensors mean; each goes as soon as nothing more is made of it."""
+        last = {name: one for one in self.stored.values() for name in one.sources}
+        found: dict[str, torch.Tensor] = {}
+        for name, one in self.stored.items():
+            found[name] = one.taken(self.name, stored, dtype)
+            for source in one.sources:
+                if last[source] is one:
+                    stored.pop(source, None)
+        return found
 
     @property
     def nbytes(self) -> int:

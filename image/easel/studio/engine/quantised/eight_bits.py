@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from easel.studio.engine.quantised.numbers_check import check_finite
+from easel.studio.engine.quantised.packing import ByRows
 from easel.studio.engine.quantised.stored_weight import StoredWeight
 
 
 @dataclass(frozen=True)
-class EightBitPacking:
+class EightBitPacking(ByRows):
     """A byte for each number, of float8_e4m3fn, float8_e5m2 or int8; `scaled`: times a float32 for each
     row."""
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from easel.models import Incomplete, TensorInfo
 from easel.studio.engine.quantised.numbers_check import check_finite
+from easel.studio.engine.quantised.packing import ByRows
 from easel.studio.engine.quantised.stored_weight import StoredWeight
 
 STATES = (".quant_state.bitsandbytes__nf4", ".quant_state.bitsandbytes__fp4")
@@ -32,7 +33,7 @@ _LARGEST_BLOCK = 4096
 
 
 @dataclass(frozen=True)
-class FourBitPacking:
+class FourBitPacking(ByRows):
     """Half a byte for each number, which is its place in the `table`, and a float32 for each `block`."""
 
     table: tuple[float, ...]

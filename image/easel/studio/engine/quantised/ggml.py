@@ -10,6 +10,7 @@ from diffusers.quantizers.gguf.utils import dequantize_functions
 from torch import Tensor
 
 from easel.studio.engine.quantised.ggml_types import BLOCKS, stored_shape
+from easel.studio.engine.quantised.packing import ByRows
 from easel.studio.engine.quantised.stored_weight import StoredWeight
 
 _EXPANDING = {kind.name: function for kind, function in dequantize_functions.items() if kind.name in BLOCKS}
@@ -19,7 +20,7 @@ EXPANDED = frozenset(_EXPANDING)
 
 
 @dataclass(frozen=True)
-class GgmlPacking:
+class GgmlPacking(ByRows):
     """Rows of whole blocks of one type, by GGML's name of it."""
 
     kind: str

@@ -19,17 +19,19 @@ from easel.models import Incomplete, TensorInfo
 from easel.studio.engine.quantised.eight_bits import looked_up
 from easel.studio.engine.quantised.four_bits import pairs_of
 from easel.studio.engine.quantised.numbers_check import check_finite
+from easel.studio.engine.quantised.packing import ByRows
 from easel.studio.engine.quantised.stored_weight import StoredWeight
 
 _HALF = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
-_TABLE = (*_HALF, *(-one for one in _HALF))
+E2M1 = (*_HALF, *(-one for one in _HALF))
+"""The numbers of a float of four bits, by its bits."""
 _BLOCK = 16
 _TILE_ROWS, _TILE_BLOCKS, _APART = 128, 4, 32
 _SCALE, _WHOLE = ".weight_scale", ".weight_scale_2"
 
 
 @dataclass(frozen=True)
-class Nvfp4Packing:
+class Nvfp4Packing(ByRows):
     """Half a byte for each number, a byte for sixteen, and a float32 for each row."""
 
     columns: int
@@ -48,7 +50,7 @@ class Nvfp4Packing:
         """See `Packing`."""
         codes, scales, rows = planes
         blocks = looked_up(scales, torch.float8_e4m3fn).float() * rows.view(torch.float32)
-        numbers = pairs_of(codes, _TABLE).reshape(-1, _BLOCK) * blocks.reshape(-1, 1)
+        numbers = pairs_of(codes, E2M1).reshape(-1, _BLOCK) * blocks.reshape(-1, 1)
         return numbers.reshape(-1, self.columns)
 
 

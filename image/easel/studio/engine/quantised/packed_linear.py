@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from easel.studio.engine.quantised.packed_weight import PackedWeight
-from easel.studio.engine.quantised.packing import Packing, expand
+from easel.studio.engine.quantised.packing import Packing, expand, plane_shapes
 
 
 class PackedLinear(nn.Linear):
@@ -26,14 +26,18 @@ class PackedLinear(nn.Linear):
         self.out_features, self.in_features = weight.shape
         # Of no numbers: it has the type that the layer was told to have. No buffer: nobody has to fill it.
         self._like = torch.empty(0, dtype=weight.dtype)
-        for name, width in zip(self.packing.planes, self.packing.widths, strict=True):
-            self.register_parameter(name, _bare((self.out_features, width), torch.uint8))
+        for name, shape in plane_shapes(self.packing, self.out_features).items():
+            self.register_parameter(name, _bare(shape, torch.uint8))
         self.register_parameter("bias", _bare((self.out_features,), weight.dtype) if bias else None)
 
     @property
     def planes(self) -> tuple[Tensor, ...]:
         """The bytes of the weight."""
-        return tuple(self.get_parameter(name).data for name in self.packing.planes)
+        return tuple(self.get_parameter(name).data for name in self._names)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return (*self.packing.planes, *self.packing.shared)
 
     @property
     def weight(self) -> PackedWeight:  # type: ignore[override]
@@ -64,7 +68,7 @@ class PackedLinear(nn.Linear):
         if not isinstance(weight, PackedWeight) or weight.packing != self.packing:
             error_msgs.append(f"{prefix}weight is not packed as {self.packing}")
             return
-        for name, plane in zip(self.packing.planes, weight.planes, strict=True):
+        for name, plane in zip(self._names, weight.planes, strict=True):
             setattr(self, name, nn.Parameter(plane, requires_grad=False))
         self._like = torch.empty(0, dtype=weight.dtype)
         if self.bias is not None and bias is not None:

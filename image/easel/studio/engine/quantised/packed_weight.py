@@ -19,7 +19,8 @@ _aten = torch.ops.aten
 
 
 class PackedWeight(Tensor):
-    """A matrix of `packing`, to be expanded to `dtype`. Its `planes` are uint8, on one device."""
+    """A matrix of `packing`, to be expanded to `dtype`. Its `planes` are uint8, on one device, those that its
+    rows share last."""
 
     packing: Packing
     planes: tuple[Tensor, ...]
@@ -48,6 +49,16 @@ class PackedWeight(Tensor):
         plain_args, plain_kwargs = tree_map_only(cls, cls.expanded, (args, kwargs or {}))
         return func(*plain_args, **plain_kwargs)
 
+    @property
+    def own(self) -> tuple[Tensor, ...]:
+        """The planes with a row for each of its rows."""
+        return self.planes[: len(self.packing.planes)]
+
+    @property
+    def common(self) -> tuple[Tensor, ...]:
+        """Those that all rows share."""
+        return self.planes[len(self.packing.planes) :]
+
     def expanded(self) -> Tensor:
         """The numbers."""
         return expand(self.packing, self.planes, self.dtype)
@@ -65,6 +76,10 @@ def _made(like: PackedWeight, planes: Sequence[Tensor]) -> PackedWeight:
     return PackedWeight(like.packing, tuple(planes), like.dtype)
 
 
+def _of_rows(like: PackedWeight, own: Sequence[Tensor]) -> PackedWeight:
+    return _made(like, (*own, *like.common))
+
+
 def _alike(func: Any, packed: PackedWeight, **_: object) -> PackedWeight:
     """detach, alias, clone; rows lie one behind the other in any case."""
     return _made(packed, [func(plane) for plane in packed.planes])
@@ -76,20 +91,20 @@ def _sliced(
 ) -> PackedWeight | None:  # fmt: skip
     if dim % 2:
         return None
-    return _made(packed, [func(plane, 0, start, end, step) for plane in packed.planes])
+    return _of_rows(packed, [func(plane, 0, start, end, step) for plane in packed.own])
 
 
 def _split(func: Any, packed: PackedWeight, sizes: Any, dim: int = 0) -> list[PackedWeight] | None:
     if dim % 2:
         return None
-    pieces = zip(*(func(plane, sizes, 0) for plane in packed.planes), strict=True)
-    return [_made(packed, piece) for piece in pieces]
+    pieces = zip(*(func(plane, sizes, 0) for plane in packed.own), strict=True)
+    return [_of_rows(packed, piece) for piece in pieces]
 
 
 def _indexed(func: Any, packed: PackedWeight, indices: list[Tensor | None]) -> PackedWeight | None:
     if len(indices) != 1 or indices[0] is None or indices[0].dim() != 1:
         return None
-    return _made(packed, [func(plane, indices) for plane in packed.planes])
+    return _of_rows(packed, [func(plane, indices) for plane in packed.own])
 
 
 def _joined(func: Any, parts: Sequence[Any], dim: int = 0) -> PackedWeight | None:
@@ -101,8 +116,10 @@ def _joined(func: Any, parts: Sequence[Any], dim: int = 0) -> PackedWeight | Non
         for one in parts
     ):
         return None
-    return _made(
-        first, [func(list(planes), 0) for planes in zip(*(one.planes for one in parts), strict=True)]
+    if any(one is not other for part in parts for one, other in zip(part.common, first.common, strict=True)):
+        return None
+    return _of_rows(
+        first, [func(list(planes), 0) for planes in zip(*(one.own for one in parts), strict=True)]
     )
 
 

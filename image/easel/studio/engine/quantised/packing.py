@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
@@ -19,7 +20,8 @@ _ON_THE_WAY = 20
 class Packing(Protocol):
     """One way to pack; equal where matrices can be put together without unpacking them.
 
-    A packed matrix is some planes of bytes, uint8, each with a row for each of its rows.
+    A packed matrix is some planes of bytes, uint8: those of `planes` with a row for each of its rows, then
+    those of `shared`.
     """
 
     @property
@@ -34,8 +36,35 @@ class Packing(Protocol):
     def widths(self) -> tuple[int, ...]:
         """Bytes in a row of each plane."""
 
+    @property
+    def shared(self) -> Mapping[str, tuple[int, int]]:
+        """The planes that all rows have in common, and their shapes."""
+
+    def opened(self, shared: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What is made of those once, for all pieces that are expanded."""
+
     def numbers(self, planes: tuple[Tensor, ...]) -> Tensor:
-        """The numbers of some rows, in any type that holds them as they are."""
+        """The numbers of some rows, in any type that holds them as they are; of their bytes, and of what was
+        `opened`."""
+
+
+class ByRows:
+    """A packing whose rows have nothing in common."""
+
+    @property
+    def shared(self) -> Mapping[str, tuple[int, int]]:
+        """See `Packing`."""
+        return {}
+
+    def opened(self, shared: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """See `Packing`."""
+        return shared
+
+
+def plane_shapes(packing: Packing, rows: int) -> dict[str, tuple[int, int]]:
+    """All planes of so many rows, in their order, and their shapes."""
+    own = {name: (rows, width) for name, width in zip(packing.planes, packing.widths, strict=True)}
+    return own | dict(packing.shared)
 
 
 def expand(packing: Packing, planes: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
@@ -44,9 +73,11 @@ def expand(packing: Packing, planes: tuple[Tensor, ...], dtype: torch.dtype) -> 
     found = torch.empty((rows, packing.columns), dtype=dtype, device=device)
     if device.type == "meta":
         return found
+    own, opened = planes[: len(packing.planes)], packing.opened(planes[len(packing.planes) :])
     step = max(1, _piece(device) // max(1, packing.columns))
     for start in range(0, rows, step):
-        found[start : start + step] = packing.numbers(tuple(one[start : start + step] for one in planes))
+        piece = tuple(one[start : start + step] for one in own)
+        found[start : start + step] = packing.numbers((*piece, *opened))
     return found
 
 

@@ -15,8 +15,9 @@ import torch
 
 from easel.models import Incomplete, TensorInfo
 from easel.studio.engine.quantised.numbers_check import check_finite
+from easel.studio.engine.quantised.nunchaku_tensors import nunchaku_tensors
 from easel.studio.engine.quantised.nvfp4 import nvfp4_weights
-from easel.studio.engine.quantised.stored_weight import StoredWeight
+from easel.studio.engine.quantised.stored_weight import StoredTensor
 from easel.studio.engine.quantised.stored_weights import (
     ReadSmall,
     check_mixed,
@@ -32,7 +33,7 @@ _HARMLESS = (".scale_input", ".input_scale", ".scaled_fp8", ".position_ids", ".n
 _SCALES = (".scale_weight", ".weight_scale")
 _SCHEMES = (
     # before GPTQ, which has a .qweight too
-    ((".wscales", ".smooth_factor"), "SVDQuant, for nunchaku, whose programs are fetched when they are used"),
+    ((".wscales", ".smooth", ".smooth_factor"), "SVDQuant, for nunchaku, in layers that are not known here"),
     (
         (".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", ".quant_state.", ".SCB"),
         "bitsandbytes",
@@ -48,11 +49,12 @@ _SCHEMES = (
 @dataclass
 class Choice:
     """The tensors of a part: those to be converted, the scale of each weight that is to be multiplied by it,
-    and those that are no plain numbers, by name."""
+    and those that are no plain numbers, by name. Of these some are not called so in the file: `weights` are
+    without them and what they are made of."""
 
     weights: list[str]
     scales: dict[str, str] = field(default_factory=dict)
-    stored: dict[str, StoredWeight] = field(default_factory=dict)
+    stored: dict[str, StoredTensor] = field(default_factory=dict)
 
 
 def choose(
@@ -79,6 +81,12 @@ def choose(
     for small_one in nvfp4_weights(file, tensors):
         found.stored[small_one.name] = small_one
         taken.update(small_one.beside)
+    made, parts = nunchaku_tensors(file, tensors)
+    for one in made:
+        if one.name in tensors and one.name not in parts:
+            raise Incomplete(file, f"{one.name[:120]} of its {words} is there twice; download it again")
+        found.stored[one.name] = one
+    taken |= parts
     rest = {name: one for name, one in tensors.items() if name not in taken}
     _refuse(file, words, rest)
     found.scales = _scales(file, words, rest, found.stored)
