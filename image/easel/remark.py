@@ -66,3 +66,50 @@ def figure(number: float, form: str = ",") -> str:
 def said_by(error: BaseException) -> str:
     """What an error says: a Remark, where it was given one."""
     return error.args[0] if error.args and isinstance(error.args[0], Remark) else str(error)
+
+
+# A sentence of another process is read no deeper and no longer than any of ours is.
+_CODE = re.compile(r"[a-z0-9_]{1,64}")
+_DEEPEST, _MOST_VALUES, _LONGEST = 6, 16, 2000
+
+
+def plain_values(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a remark as JSON has them: remarks and figures as objects, numbers as numbers."""
+    return {name: _plain(one) for name, one in values.items()}
+
+
+def as_json(text: str) -> dict[str, Any]:
+    """A sentence for another process: `{"text", "code", "values"}` of a remark, `{"text"}` of any other."""
+    if not isinstance(text, Remark):
+        return {"text": str(text)}
+    return {"text": str(text), "code": text.code, "values": plain_values(text.values)}
+
+
+def from_json(found: object, deep: int = 0) -> str | None:
+    """What `as_json` gave, from a process that may say anything: a remark, a text, or None for neither."""
+    if not isinstance(found, dict) or not isinstance(text := found.get("text"), str) or deep > _DEEPEST:
+        return None
+    text, code, values = text[:_LONGEST], found.get("code"), found.get("values")
+    if isinstance(number := found.get("number"), int | float) and not isinstance(number, bool):
+        digits = found.get("digits")
+        known = isinstance(digits, int) and 0 <= digits <= 9 and abs(number) < 1e15
+        return Figure(text, number, int(digits or 0)) if known else text
+    if not isinstance(code, str) or not _CODE.fullmatch(code) or not isinstance(values, dict):
+        return text
+    if len(values) > _MOST_VALUES:
+        return text
+    return Remark(text, code, {str(name): _read(one, deep) for name, one in values.items()})
+
+
+def _plain(one: object) -> object:
+    if isinstance(one, Figure):
+        return {"text": str(one), "number": one.number, "digits": one.digits}
+    if isinstance(one, Remark):
+        return as_json(one)
+    return one if isinstance(one, int | float) and not isinstance(one, bool) else str(one)
+
+
+def _read(one: object, deep: int) -> object:
+    if isinstance(one, int | float) and not isinstance(one, bool):
+        return one
+    return (from_json(one, deep + 1) if isinstance(one, dict) else str(one)[:_LONGEST]) or ""

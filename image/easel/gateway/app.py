@@ -13,10 +13,18 @@ from starlette.routing import Route
 
 from easel.assertion import Verifier
 from easel.gateway import pages
-from easel.gateway.access import OPERATOR
+from easel.gateway.access import OPERATOR, ForwardedRequest
 from easel.gateway.console import CONSOLE_HEADER, USER, ConsoleGuard, ConsolePages, MetricsApi, OperatorApi
 from easel.gateway.door import ForwardAuth, Handler, MemberRoutes, NamedRequests
-from easel.gateway.errors import GatewayError, TokenConflict, TokenRefused, UnknownEndpoint
+from easel.gateway.errors import (
+    GATEWAY_MISTAKE,
+    NOTHING_HERE,
+    GatewayError,
+    TokenConflict,
+    TokenRefused,
+    UnknownEndpoint,
+)
+from easel.gateway.language import Language, language_of
 from easel.gateway.whole_requests import WholeRequests
 
 
@@ -30,9 +38,8 @@ def app(
         async def guarded(request: Request) -> Response:
             shown = request.headers.get("authorization", "").encode()
             if not hmac.compare_digest(shown, f"Bearer {operator_token}".encode()):
-                return pages.error(
-                    401, "this is for the operator: send the token of run/gateway.json as Bearer"
-                )
+                words = "this is for the operator: send the token of run/gateway.json as Bearer"
+                return pages.error(401, words)
             request.scope[USER] = OPERATOR
             return await handler(request)
 
@@ -89,8 +96,14 @@ def app(
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    return pages.error(500, "the gateway made a mistake; its log says which", {"Retry-After": "5"})
+    return pages.refusal(_reader(request), 500, GATEWAY_MISTAKE, {"Retry-After": "5"})
 
 
 async def _nothing(request: Request, error: Exception) -> Response:
-    return pages.error(getattr(error, "status_code", 404), "there is nothing here")
+    return pages.refusal(_reader(request), getattr(error, "status_code", 404), NOTHING_HERE)
+
+
+def _reader(request: Request) -> Language | None:
+    """Who waits for a page of the console; None for a program, and for who came by no door."""
+    asked = ForwardedRequest(request.method, request.url.path, request.headers)
+    return language_of(request.headers) if asked.navigation and USER in request.scope else None

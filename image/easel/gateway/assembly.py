@@ -46,6 +46,7 @@ from easel.gateway.proxy import Caddy, Certificates, Plan, bind_of, plan_of, por
 from easel.gateway.relay import CaddyLink, Relay
 from easel.gateway.replicas import Fleet, OpenRequests, Peers, WakeState
 from easel.gateway.replicas.local import Command
+from easel.remark import remark
 
 if TYPE_CHECKING:
     from easel.gateway.server import Server
@@ -259,15 +260,15 @@ class Gateway:
             known, bind = ports_of(before), bind_of(config.team)
             for port, name in ports_of(config).items():
                 if port not in known and not is_free(port, bind):
-                    raise ConfigError(f"port {port} of {name} is taken by another program; the change waits")
+                    words = "port {port} of {name} is taken by another program; the change waits"
+                    raise ConfigError(remark("port_taken", words, port=str(port), name=name))
             self._config = config
             await self._deployment.welcome(config, self._access)
             await caddy.follow(self._plan())
         except GatewayError as error:
             self._config = before
-            self._backend.events.add(
-                "team", None, "config", f"the changed configuration is not used: {error}"
-            )
+            text = remark("config_not_used", "the changed configuration is not used: {why}", why=error)
+            self._backend.events.add("team", None, "config", text)
             return
         await self._meet(config)
         _log.info("took the changed configuration", endpoints=list(config.endpoints))
@@ -295,7 +296,8 @@ class Gateway:
             self._running.pop(name).cancel()
             del self._fleets[name]
             await self._backend.forget(name)
-            self._backend.events.add(name, None, "removed", "the endpoint is gone from the configuration")
+            text = remark("endpoint_gone", "the endpoint is gone from the configuration")
+            self._backend.events.add(name, None, "removed", text)
 
     def _mend_large(self) -> None:
         # Beside everything else: there may be a hundred thousand pictures.

@@ -3,6 +3,11 @@ next."""
 
 from __future__ import annotations
 
+from easel.remark import remark
+
+NOTHING_HERE = remark("nothing_here", "there is nothing here")
+GATEWAY_MISTAKE = remark("gateway_mistake", "the gateway made a mistake; its log says which")
+
 
 class GatewayError(Exception):
     """A reason not to run, in words for the operator. `easel.gateway` prints it and exits with
@@ -70,8 +75,23 @@ class LoginFailed(Exception):
 
 def provider_failed(provider: str, detail: str) -> LoginFailed:
     """The provider, or what the team wrote about it, is at fault: nothing that the person could mend."""
-    words = (
-        f"signing in with {provider} does not work at the moment; a link or a token still opens this. "
-        "Whoever runs this endpoint sees the reason in the console"
+    words = remark(
+        "login_broken",
+        "signing in with {provider} does not work at the moment; a link or a token still opens this. "
+        "Whoever runs this endpoint sees the reason in the console",
+        provider=provider,
     )
     return LoginFailed(502, words, detail)
+
+
+def unreadable(name: object, why: object) -> GatewayError:
+    """A place of the gateway's cannot be read."""
+    return GatewayError(remark("not_readable", "{name} cannot be read: {why}", name=str(name), why=why))
+
+
+def unwritable(name: object, why: object) -> GatewayError:
+    """A place of the gateway's cannot be written."""
+    return GatewayError(remark("not_writable", "{name} cannot be written: {why}", name=str(name), why=why))
+
+
+NO_ANSWER_IN_TIME = remark("no_answer_in_time", "no answer in time")

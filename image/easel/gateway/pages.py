@@ -1,4 +1,5 @@
-"""What the door itself says: pages for people, JSON in A1111's error shape for programs."""
+"""What the door itself says: pages for people in their language, for programs English JSON in A1111's error
+shape."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from typing import Any
 import jinja2
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from easel.gateway.language import Language
+
 _HERE = Path(__file__).parent
 _TEMPLATES = jinja2.Environment(
     # Each room keeps its own beside its handlers; here is what all extend.
@@ -19,6 +22,8 @@ _TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+# Refusals that have a title of their own in texts/*.json.
+_TITLED = frozenset({401, 403, 404, 413, 429, 500, 503})
 _PRIVATE = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -27,19 +32,18 @@ _PRIVATE = {
 }
 
 
-def page(template: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
+def page(
+    template: str, speaks: Language, status: int = 200, headers: dict[str, str] | None = None, **values: Any
+) -> Response:  # fmt: skip
     """A page from a room's `templates/`. Only its own style and script run: each has this answer's nonce."""
     nonce = secrets.token_urlsafe(16)
     policy = (
         f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
         "img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     )
-    text = _TEMPLATES.get_template(template).render(nonce=nonce, **values)
-    return HTMLResponse(
-        text,
-        status,
-        {**_PRIVATE, "Content-Security-Policy": policy, "X-Frame-Options": "DENY", **(headers or {})},
-    )  # fmt: skip
+    text = _TEMPLATES.get_template(template).render(nonce=nonce, speaks=speaks, t=speaks.markup, **values)
+    own = {"Content-Security-Policy": policy, "X-Frame-Options": "DENY", "Content-Language": speaks.code}
+    return HTMLResponse(text, status, {**_PRIVATE, **own, **(headers or {})})
 
 
 def enter(location: str, *cookies: str) -> Response:
@@ -61,3 +65,14 @@ def error(status: int, detail: str, headers: dict[str, str] | None = None, **mor
     kind = HTTPStatus(status).phrase.title().replace(" ", "").replace("-", "")
     body = {"error": kind, "detail": detail, "body": "", "errors": detail, **more}
     return JSONResponse(body, status, {**_PRIVATE, **(headers or {})})
+
+
+def refusal(
+    reader: Language | None, status: int, detail: str, headers: dict[str, str] | None = None, **more: str
+) -> Response:  # fmt: skip
+    """An error for whoever asks: a page for `reader`, a person who waits for one; without, as a program knows
+    it."""
+    if reader is None:
+        return error(status, detail, headers, **more)
+    title = f"refused.{status}" if status in _TITLED else "refused.other"
+    return page("refused.html", reader, status, headers, title=title, words=detail)

@@ -27,6 +27,7 @@ from easel.models.quota import quota_in
 from easel.models.source_errors import BadAddress, Interrupted
 from easel.models.sources.addresses import secrets_of
 from easel.models.store import Store
+from easel.remark import Remark, as_json, remark, said_by
 
 _LINE_EVERY = 5.0
 _RECORD_EVERY = 1.0
@@ -70,7 +71,7 @@ def sync_command(
         addresses = [address for config in configs for address in listed(config)]
         secrets = secrets_of()
     except BadAddress as error:
-        voice.refused(str(error))
+        voice.refused(said_by(error))
         sys.exit(2)
     store = Store(folder, hashing=False)
     quotas = [quota for config in configs if (quota := quota_in(config)) is not None]
@@ -85,13 +86,14 @@ def sync_command(
     try:
         done = sync(store, addresses, intake, prune=prune, told=voice.tell)
     except Interrupted as error:
-        voice.refused(str(error))
+        voice.refused(said_by(error))
         sys.exit(130)
     except ModelError as error:
-        voice.refused(str(error))
+        voice.refused(said_by(error))
         sys.exit(1)
     except OSError as error:
-        voice.refused(f"the store {folder} cannot be used: {error.strerror or error}")
+        words = "the store {folder} cannot be used: {why}"
+        voice.refused(remark("store_unusable", words, folder=str(folder), why=str(error.strerror or error)))
         sys.exit(1)
     voice.end(done)
     sys.exit(1 if done.failed else 0)
@@ -146,11 +148,11 @@ class _Records:
 
     def tell(self, outcome: Outcome) -> None:
         """Say what became of it."""
-        self._say(result=outcome.what, name=outcome.name, why=outcome.why)
+        self._say(result=outcome.what, name=outcome.name, why=outcome.why, **_coded(outcome.why))
 
     def refused(self, why: str) -> None:
         """Say why."""
-        self._say(refused=why)
+        self._say(refused=why, **_coded(why))
 
     def end(self, done: Synced) -> None:
         """Say the sum."""
@@ -164,6 +166,11 @@ class _Records:
             # Who listened is gone; what has come is kept for the next one.
             self._stop.set()
             sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - to the end of the process
+
+
+def _coded(why: str) -> dict[str, object]:
+    """A reason by its code, for a gateway that says it in another language."""
+    return {"said": as_json(why)} if isinstance(why, Remark) else {}
 
 
 if __name__ == "__main__":

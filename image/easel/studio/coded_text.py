@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
-from easel.remark import Figure, Remark
+from easel.remark import Remark, plain_values
 
 REMARK_HEADER = "X-Easel-Remark"
 """Of a refusal: `{"code", "values"}` of its words, beside A1111's body."""
@@ -29,7 +29,7 @@ class CodedText(BaseModel):
         """Those of a Remark; of any other text nothing is known."""
         if not isinstance(text, Remark):
             return cls(text=text)
-        return cls(text=str(text), code=text.code, values=_plain(text.values), field=text.about)
+        return cls(text=str(text), code=text.code, values=plain_values(text.values), field=text.about)
 
 
 def coded(texts: Iterable[str], before: Iterable[CodedText] = ()) -> list[CodedText]:
@@ -46,15 +46,3 @@ def remark_header(words: str) -> dict[str, str]:
     said = CodedText.of(words)
     text = json.dumps({"code": said.code, "values": said.values})
     return {REMARK_HEADER: text} if said.code and len(text) <= _LONGEST_HEADER else {}
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: _value(one) for name, one in values.items()}
-
-
-def _value(one: object) -> object:
-    if isinstance(one, Figure):
-        return {"text": str(one), "number": one.number, "digits": one.digits}
-    if isinstance(one, Remark):
-        return {"text": str(one), "code": one.code, "values": _plain(one.values)}
-    return one if isinstance(one, int | float) and not isinstance(one, bool) else str(one)

@@ -11,10 +11,14 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from easel.remark import as_json, remark
 from easel.studio.security_headers import SecurityHeaders
 
 if TYPE_CHECKING:
     from easel.studio.engine import Engine
+
+
+_BUILDING = remark("building_page", "building the page")
 
 
 class StartupApp:
@@ -49,11 +53,12 @@ class StartupApp:
         if path.rstrip("/") == "/easel/load":
             # The engine may be ready before the page is; the studio is ready when both are.
             phase = "failed" if self._fault else "loading" if now.phase == "ready" else now.phase
-            detail = self._fault or (now.detail if phase == now.phase else "building the page")
+            detail = self._fault or (now.detail if phase == now.phase else _BUILDING)
             return JSONResponse(
                 {
                     "phase": phase,
                     "detail": detail,
+                    "remark": as_json(detail) if detail else None,
                     "running": 0,
                     "queued": 0,
                     "idle_seconds": now.idle_seconds,

@@ -105,6 +105,8 @@ def test_german_from_the_menu_to_the_picture(visit) -> None:
     page.keyboard.press("Escape")
     german = {key: str(text) for key, text in words("de").items()}
     expect(page.locator("html")).to_have_attribute("lang", "de")
+    # The door's own pages go by it.
+    assert ("easel-language", "de") in [(one["name"], one["value"]) for one in page.context.cookies()]
     page.reload()
     expect(page.locator("html")).to_have_attribute("lang", "de")
     expect(generate_button(page)).to_contain_text(german["create.generate"])

@@ -7,7 +7,7 @@ from easel.gateway.access.ended_sessions import End
 from easel.gateway.access.tokens import Token
 from easel.gateway.aws import AwsError, Bucket, BucketObject
 from easel.gateway.disk import RecordList
-from easel.gateway.errors import GatewayError
+from easel.gateway.errors import unwritable
 
 TOKENS_KEY = "run/tokens.json"
 ENDED_KEY = "run/ended.json"
@@ -42,4 +42,4 @@ class BucketSecret(BucketObject):
                 # Refused if another gateway was faster: what it wrote follows from the same secrets.
                 self._bucket.put(KEYS, keys.encode(), stored.etag if stored else None)
         except AwsError as error:
-            raise GatewayError(f"s3://{self._bucket.name}/{KEYS} cannot be written: {error}") from None
+            raise unwritable(f"s3://{self._bucket.name}/{KEYS}", error) from None

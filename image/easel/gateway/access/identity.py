@@ -20,12 +20,21 @@ from easel.gateway.access.right import ANONYMOUS, Right
 from easel.gateway.access.sessions import Session, Sessions
 from easel.gateway.access.tokens import PREFIX, Token
 from easel.gateway.config import Members
+from easel.remark import remark
 
-_PRIVATE = (
+_PRIVATE = remark(
+    "door_private",
     "this endpoint is private: send a token as `Authorization: Bearer easel_…`, "
-    "or as the password of HTTP Basic with any user name"
+    "or as the password of HTTP Basic with any user name",
 )
-_INVALID = "is not valid: it is mistyped, expired, revoked, or of another endpoint"
+_WRONG_LINK = remark(
+    "door_wrong_link",
+    "this link or token is not valid: it is mistyped, expired, revoked, or of another endpoint",
+)
+_WRONG_CREDENTIALS = remark(
+    "door_wrong_credentials",
+    "the token in `Authorization` is not valid: it is mistyped, expired, revoked, or of another endpoint",
+)
 
 
 @dataclass(frozen=True)
@@ -159,7 +168,7 @@ class Identity:
         session: Session | None,
     ) -> Entrance | Refusal:
         if token is None:
-            return self._failed(request, f"this link or token {_INVALID}")
+            return self._failed(request, _WRONG_LINK)
         # The same browser with the same link again is the same person: their gallery stays theirs.
         same = session is not None and session.right.token == token.id
         begun = self._sessions.start(endpoint, token, session.right.session if session and same else None)
@@ -172,7 +181,7 @@ class Identity:
             return Caller(OPERATOR, api=True, right=right)
         token = self._tokens.check(endpoint, plaintext) if plaintext else None
         if token is None:
-            return self._failed(request, f"the token in `Authorization` {_INVALID}")
+            return self._failed(request, _WRONG_CREDENTIALS)
         right = Right("token", endpoint, token.name, token.id, until=token.expires)
         return Caller(token.name, api=True, right=right)
 
@@ -191,7 +200,8 @@ class Identity:
     def _failed(self, request: ForwardedRequest, reason: str) -> Refusal:
         wait = self._wrong_tokens.fail(request.address)
         if wait:
-            return Refusal(429, f"too many wrong tokens from your address; try again in {wait} s", wait)
+            words = "too many wrong tokens from your address; try again in {n} s"
+            return Refusal(429, remark("door_too_many", words, n=wait), wait)
         return Refusal(401, reason)
 
     def _cookie(self, request: ForwardedRequest, session: Session) -> str:
@@ -243,9 +253,10 @@ def _foreign(request: ForwardedRequest) -> str | None:
     if site in ("same-origin", "none") or (safe and (site is None or visit)):
         return None
     if safe:
-        return (
-            f"a page of another origin asks with your session (Sec-Fetch-Site: {site}); use a token instead"
+        words = (
+            "a page of another origin asks with your session (Sec-Fetch-Site: {site}); use a token instead"
         )
+        return remark("door_foreign_page", words, site=site)
     origin = request.headers.get("origin")
     if (
         site is None
@@ -253,7 +264,8 @@ def _foreign(request: ForwardedRequest) -> str | None:
         and urlsplit(origin).netloc.lower() == request.headers.get("x-forwarded-host", "").lower()
     ):
         return None
-    return (
+    return remark(
+        "door_foreign_change",
         "this changes something with your session, but does not come from this endpoint's own page; "
-        "use a token instead"
+        "use a token instead",
     )

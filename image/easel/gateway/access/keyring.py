@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from easel.gateway.disk import Document, SharedFile, write_private
-from easel.gateway.errors import GatewayError
+from easel.gateway.errors import GatewayError, unwritable
 from easel.gateway.home import Home
+from easel.remark import remark
 
 if TYPE_CHECKING:
     from easel.assertion import Signer, Verifier
@@ -91,7 +92,8 @@ class Keyring:
                 self._secrets = rotated
                 self.publish()
                 return rotated[0]
-        raise GatewayError(f"{self._store.name} is written by others all the time; try again")
+        words = "{name} is written by others all the time; try again"
+        raise GatewayError(remark("secret_contended", words, name=self._store.name))
 
     def publish(self) -> None:
         """See that replicas find the public keys, if those are others than last time. Raises GatewayError."""
@@ -162,14 +164,14 @@ class SecretFile(SharedFile):
         try:
             return super().swap(text, revision, must=must)
         except OSError as error:
-            raise GatewayError(f"{self.name} cannot be written: {error}") from None
+            raise unwritable(self.name, error) from None
 
     def publish(self, keys: str) -> None:
         """Write `run/keys.json`. Raises GatewayError."""
         try:
             write_private(self._keys, keys + "\n", must=True)
         except OSError as error:
-            raise GatewayError(f"{self._keys} cannot be written: {error}") from None
+            raise unwritable(self._keys, error) from None
 
 
 def _new(moment: float) -> Secret:

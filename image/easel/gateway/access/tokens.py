@@ -13,6 +13,7 @@ from pathlib import Path
 
 from easel.gateway.disk import RecordFile, RecordList, settle, update
 from easel.gateway.errors import TokenRefused
+from easel.remark import remark
 
 PREFIX = "easel_"
 # What a token looks like, for whoever has to keep it out of a log.
@@ -69,15 +70,16 @@ class Tokens:
         """Make a token and return its plaintext, which is kept nowhere. Raises TokenRefused,
         TokenConflict."""
         if not _NAME.fullmatch(name) or name.lower() in _RESERVED:
-            raise TokenRefused(
-                f"token name {name!r}: letters, digits, '.', '_' and '-', up to 63, "
-                f"a letter or digit first, and not {' or '.join(sorted(_RESERVED))}"
+            words = (
+                "token name {name}: letters, digits, '.', '_' and '-', up to 63, a letter or digit first, "
+                "and none of {reserved}"
             )
+            reserved = ", ".join(sorted(_RESERVED))
+            raise TokenRefused(remark("token_name", words, name=repr(name), reserved=reserved))
         now = time.time()
         if expires is not None and not now < expires <= _END_OF_TIME:
-            raise TokenRefused(
-                "expires: that moment has passed, or is beyond the year 9999: give one between, or none"
-            )
+            words = "expires: that moment has passed, or is beyond the year 9999: give one between, or none"
+            raise TokenRefused(remark("token_past", words))
         plaintext = PREFIX + secrets.token_urlsafe(32)
         token = Token(endpoint, name, _hash(plaintext), now, expires)
 
@@ -85,9 +87,8 @@ class Tokens:
             for other in tokens:
                 same = (other.endpoint, other.name) == (endpoint, name)
                 if same and other.revoked is None and other.valid(now):
-                    raise TokenRefused(
-                        f"{endpoint} has a token named {name!r}: revoke it first or choose another name"
-                    )
+                    words = "{endpoint} has a token named {name}: revoke it first or choose another name"
+                    raise TokenRefused(remark("token_taken", words, endpoint=endpoint, name=repr(name)))
             # An expired one of the same name makes room.
             return [
                 other

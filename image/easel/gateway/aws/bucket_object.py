@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from easel.gateway.aws.bucket import Bucket
 from easel.gateway.aws.calls import AwsError
-from easel.gateway.errors import GatewayError
+from easel.gateway.errors import unreadable, unwritable
 
 
 class BucketObject:
@@ -20,7 +20,7 @@ class BucketObject:
         try:
             stored = self._bucket.get(self._key)
         except AwsError as error:
-            raise GatewayError(f"{self.name} cannot be read: {error}") from None
+            raise unreadable(self.name, error) from None
         return (stored.content, stored.etag) if stored else (b"", "")
 
     def swap(self, text: str, revision: str, *, must: bool = False) -> str:
@@ -28,4 +28,4 @@ class BucketObject:
         try:
             return self._bucket.put(self._key, text.encode(), revision or None) or ""
         except AwsError as error:
-            raise GatewayError(f"{self.name} cannot be written: {error}") from None
+            raise unwritable(self.name, error) from None

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 from easel.gateway.errors import ProviderError
+from easel.remark import Remark, remark
 
 Kind = Literal["throttled", "busy", "unreachable", "credentials", "denied", "missing", "refused"]
 # Waiting helps; everything else needs a person.
@@ -54,7 +55,7 @@ class AwsError(ProviderError):
     """AWS did not do it. `action` is the name that a policy would allow it by; `code` is AWS's own."""
 
     def __init__(self, kind: Kind, action: str, code: str, message: str) -> None:
-        super().__init__(_words(kind, action, code, message))
+        super().__init__(_words(kind, action, f"{code}: {message}".strip(": ")))
         self.kind: Kind = kind
         self.action = action
         self.code = code
@@ -153,16 +154,32 @@ def aws_error(service: str, operation: str, error: Exception) -> AwsError:
     return AwsError("refused", action, name, str(error))
 
 
-def _words(kind: Kind, action: str, code: str, message: str) -> str:
-    said = f"{code}: {message}".strip(": ")
-    return {
-        "throttled": f"AWS asks us to go slower ({action}: {said})",
-        "busy": f"AWS is at work on the group already ({action}: {said})",
-        "unreachable": f"AWS does not answer ({action}: {said})",
-        "credentials": f"AWS does not take the gateway's credentials ({said}): the gateway's instance needs "
-        "its role; see that the role is attached and that the clock is right",
-        "denied": f"AWS denies {action} ({said}): the gateway's role must allow it; `pulumi up` writes its "
-        "policy, a boundary or an organisation's policy may take it away",
-        "missing": f"AWS does not know it ({action}: {said}): `pulumi up` makes it",
-        "refused": f"AWS refuses {action} ({said})",
-    }[kind]
+def _words(kind: Kind, action: str, said: str) -> Remark:
+    match kind:
+        case "throttled":
+            words = "AWS asks us to go slower ({action}: {said})"
+            return remark("aws_throttled", words, action=action, said=said)
+        case "busy":
+            words = "AWS is at work on the group already ({action}: {said})"
+            return remark("aws_busy", words, action=action, said=said)
+        case "unreachable":
+            words = "AWS does not answer ({action}: {said})"
+            return remark("aws_unreachable", words, action=action, said=said)
+        case "credentials":
+            words = (
+                "AWS does not take the gateway's credentials ({said}): the gateway's instance needs its "
+                "role; see that the role is attached and that the clock is right"
+            )
+            return remark("aws_credentials", words, said=said)
+        case "denied":
+            words = (
+                "AWS denies {action} ({said}): the gateway's role must allow it; `pulumi up` writes its "
+                "policy, a boundary or an organisation's policy may take it away"
+            )
+            return remark("aws_denied", words, action=action, said=said)
+        case "missing":
+            words = "AWS does not know it ({action}: {said}): `pulumi up` makes it"
+            return remark("aws_missing", words, action=action, said=said)
+        case "refused":
+            words = "AWS refuses {action} ({said})"
+            return remark("aws_refused", words, action=action, said=said)

@@ -14,6 +14,7 @@ from pathlib import Path
 from easel.gateway.aws.bucket import Bucket
 from easel.gateway.aws.calls import AwsError
 from easel.gateway.disk import write_private
+from easel.remark import figure, remark
 
 PREFIX = "config/"
 _TEAM = "team.json"
@@ -58,10 +59,8 @@ class ConfigMirror:
     def _copy(self, found: dict[str, str]) -> str | None:
         names = {match.group(1): etag for key, etag in found.items() if (match := _FILE.fullmatch(key))}
         if _TEAM not in names:
-            return (
-                f"s3://{self._bucket.name}/{PREFIX}{_TEAM} is not there: `pulumi up` writes it; "
-                "what was read last goes on"
-            )
+            words = "{object} is not there: `pulumi up` writes it; what was read last goes on"
+            return remark("config_object_missing", words, object=self._object(_TEAM))
         fresh: dict[str, tuple[str, str]] = {}
         for name, etag in names.items():
             if self._etags.get(name) == etag and (self._folder / name).exists():
@@ -70,7 +69,8 @@ class ConfigMirror:
             if stored is None:
                 return None  # removed between two questions: the next look sees it
             if (wrong := _fault(stored.content)) is not None:
-                return f"s3://{self._bucket.name}/{PREFIX}{name} {wrong}; what was read last goes on"
+                words = "{object} {wrong}; what was read last goes on"
+                return remark("config_object_wrong", words, object=self._object(name), wrong=wrong)
             fresh[name] = (stored.content.decode(), stored.etag)
         # The team last: it names the endpoints, whose files must be there by then.
         for name in sorted(fresh, key=lambda one: one == _TEAM):
@@ -83,21 +83,26 @@ class ConfigMirror:
                 self._etags.pop(path.name, None)
         return None
 
+    def _object(self, name: str) -> str:
+        """Where a file lies in the bucket, as people write it."""
+        return f"s3://{self._bucket.name}/{PREFIX}{name}"
+
     def _tell(self, trouble: str | None) -> None:
         if trouble == self._trouble:
             return
         if trouble is not None:
             self._say(trouble)
         elif self._trouble is not None:
-            self._say("the configuration is followed again")
+            self._say(remark("config_followed_again", "the configuration is followed again"))
         self._trouble = trouble
 
 
 def _fault(content: bytes) -> str | None:
     if len(content) > _LARGEST:
-        return f"has {len(content)} bytes, more than the {_LARGEST} of any configuration"
+        words = "has {n} bytes, more than the {most} of any configuration"
+        return remark("config_too_large", words, n=figure(len(content), "d"), most=figure(_LARGEST, "d"))
     try:
         parsed = json.loads(content)
     except ValueError as error:
-        return f"is not JSON ({error})"
-    return None if isinstance(parsed, dict) else "is not a JSON object"
+        return remark("config_no_json", "is not JSON ({why})", why=error)
+    return None if isinstance(parsed, dict) else remark("config_no_object", "is not a JSON object")

@@ -6,17 +6,26 @@ import re
 
 import structlog
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from easel.assertion import HEADER, NotVouched, Verifier
-from easel.gateway import pages
 from easel.gateway.access.oidc import is_member
 from easel.gateway.console.operator_api import USER
 from easel.gateway.console.pages import shown_to_members
+from easel.gateway.console.refusals import refused
+from easel.remark import remark
 
 _log = structlog.get_logger("easel.gateway")
 # Its token lies in a file of a machine that watches others: it should open no more than it needs.
+_NOT_LET_IN = remark("console_not_let_in", "this is for those whom the console's door let in")
+_FOR_OPERATORS = remark(
+    "console_for_operators", "members see the console; a link or a token of it does the rest"
+)
+_FOR_METRICS = remark(
+    "console_for_metrics", "a token that is called prometheus reads /api/metrics, and nothing else"
+)
 _SCRAPER = re.compile(r"prometheus(-.*)?")
 
 
@@ -42,10 +51,10 @@ class ConsoleGuard:
             user = self._verifier.user(Headers(scope=scope).getlist(HEADER))
         except NotVouched as reason:
             _log.warning("refused at the console", reason=str(reason))
-            return pages.error(403, "this is for those whom the console's door let in")
+            return refused(Request(scope), 403, _NOT_LET_IN)
         if is_member(user) and not shown_to_members(scope["method"], scope["path"]):
-            return pages.error(403, "members see the console; a link or a token of it does the rest")
+            return refused(Request(scope), 403, _FOR_OPERATORS)
         if _SCRAPER.fullmatch(user) and not scope["path"].startswith("/console/api/metrics"):
-            return pages.error(403, "a token that is called prometheus reads /api/metrics, and nothing else")
+            return refused(Request(scope), 403, _FOR_METRICS)
         scope[USER] = user
         return None

@@ -21,6 +21,7 @@ from easel.gateway.console.endpoints import Endpoints
 from easel.gateway.counts import OUTCOMES, Counts
 from easel.gateway.errors import UnknownEndpoint
 from easel.gateway.replicas import Fleet, Probe, Replica, ReplicaState, Vouch
+from easel.remark import remark
 
 STATES: tuple[ReplicaState, ...] = ("asleep", "starting", "loading", "ready", "draining", "failed")
 # Seconds for a replica to say how it does; Prometheus itself gives up after ten.
@@ -60,7 +61,9 @@ class MetricsApi:
         name, number = request.path_params["endpoint"], request.path_params["replica"]
         fleet = self._fleets.get(name)
         if fleet is None:
-            raise UnknownEndpoint(f"there is no endpoint {name!r}")
+            raise UnknownEndpoint(
+                remark("endpoint_not_there", "there is no endpoint {name}", name=repr(name))
+            )
         replica = next((one for one in fleet.replicas if one.id == number), None)
         if replica is None or not _speaks(fleet, replica):
             return pages.error(404, f"{name} has no replica {number!r} that tells metrics now")

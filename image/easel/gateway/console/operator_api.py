@@ -30,10 +30,13 @@ from easel.gateway.access.oidc import is_member
 from easel.gateway.audit import AuditLog
 from easel.gateway.config import CONSOLE
 from easel.gateway.console.endpoints import Endpoints
+from easel.gateway.console.refusals import NONE, refused
 from easel.gateway.disk import FULL
 from easel.gateway.errors import NoRoom, TokenConflict, TokenRefused, UnknownEndpoint
+from easel.gateway.language import language_of
 from easel.gateway.relay import HEADER, Relay
 from easel.gateway.replicas import Fleet
+from easel.remark import figure, remark, said_by
 
 # By this the `easel` command knows that it asked a console, and not an endpoint that answers anything.
 CONSOLE_HEADER = "X-Easel-Console"
@@ -43,6 +46,15 @@ _DURATION = re.compile(r"([0-9]{1,9}[smhdw])+")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _BODY_LIMIT = 64 * 1024
 _MOST_LINES = 100_000
+_ROTATED = remark("secret_rotated", "a new secret signs; what the old one signed counts on")
+_ROTATED_AT_ONCE = remark(
+    "secret_rotated_now", "a new secret signs; what the old one signed is worth nothing"
+)
+_UNSETTLED = remark(
+    "not_settled",
+    "this counts from now on, but it cannot be written down: it would be forgotten if the gateway ended now. "
+    "Make room on its disk (or let it reach its bucket); it is tried again every second",
+)
 
 
 class OperatorApi:
@@ -90,7 +102,7 @@ class OperatorApi:
         body = await _json(request)
         endpoint, name, expires = body.get("endpoint"), body.get("name"), body.get("expires")
         if not isinstance(endpoint, str) or not isinstance(name, str):
-            raise TokenRefused("endpoint and name must be given, as text")
+            raise TokenRefused(remark("token_fields", "endpoint and name must be given, as text"))
         self._known(endpoint)
         ends = moment(expires, time.time())
         try:
@@ -98,24 +110,30 @@ class OperatorApi:
         except OSError as error:
             if error.errno not in FULL:
                 raise
-            raise NoRoom(
-                f"the disk that holds EASEL_HOME is full, so no token is made: make room on it (`easel files "
-                f"rm`, `easel models rm`, or old files of logs/), then make {name} again"
-            ) from None
+            words = (
+                "the disk that holds EASEL_HOME is full, so no token is made: make room on it (`easel files "
+                "rm`, `easel models rm`, or old files of logs/), then make {name} again"
+            )
+            raise NoRoom(remark("token_no_room", words, name=name)) from None
         self._note(request, "token-made", endpoint, what=name, until=ends)
-        self._backend.events.add(endpoint, None, "token", f"token {name} made")
+        self._backend.events.add(
+            endpoint, None, "token", remark("token_made", "token {name} made", name=name)
+        )
         return pages.data({"token": token, "link": f"{self._url(endpoint)}?token={token}"}, 201)
 
     async def delete_token(self, request: Request) -> Response:
         """`DELETE /api/tokens/{endpoint}/{name}`."""
         endpoint, name = request.path_params["endpoint"], request.path_params["name"]
         if not await asyncio.to_thread(self._tokens.revoke, endpoint, name):
-            names = ", ".join(token.name for token in self._tokens.of(endpoint)) or "none"
-            return pages.error(404, f"{endpoint} has no token named {name!r}; it has: {names}")
+            names = ", ".join(token.name for token in self._tokens.of(endpoint)) or NONE
+            words = "{endpoint} has no token named {name}; it has: {names}"
+            text = remark("token_unknown", words, endpoint=endpoint, name=repr(name), names=names)
+            return refused(request, 404, text)
         self._relay.look()
         self._note(request, "token-revoked", endpoint, what=name)
-        self._backend.events.add(endpoint, None, "token", f"token {name} revoked")
-        return self._done(self._tokens.settled)
+        text = remark("token_revoked", "token {name} revoked", name=name)
+        self._backend.events.add(endpoint, None, "token", text)
+        return _done(request, self._tokens.settled)
 
     async def end_sessions(self, request: Request) -> Response:
         """`DELETE /api/sessions?member=`, or `?endpoint=&token=`: everybody who signed in as that member, or
@@ -128,14 +146,17 @@ class OperatorApi:
         elif endpoint and name and not member:
             found = [one for one in self._tokens.of(endpoint) if one.name == name]
             if not found:
-                return pages.error(404, f"{endpoint} has no token named {name!r}")
+                words = "{endpoint} has no token named {name}"
+                text = remark("token_not_there", words, endpoint=endpoint, name=repr(name))
+                return refused(request, 404, text)
             for one in found:
                 await asyncio.to_thread(self._ended.token, endpoint, one.id)
             self._note(request, "sessions-ended", endpoint, what=name)
         else:
-            return pages.error(422, "say whose sessions end: member, or endpoint and token")
+            words = "say whose sessions end: member, or endpoint and token"
+            return refused(request, 422, remark("sessions_whose", words))
         self._relay.look()
-        return self._done(self._ended.settled)
+        return _done(request, self._ended.settled)
 
     async def get_audit(self, request: Request) -> Response:
         """`GET /api/audit?endpoint=&since=&tail=`: lines of the audit log, oldest first."""
@@ -144,7 +165,8 @@ class OperatorApi:
             since = float(asked.get("since") or 0.0)
             most = max(1, min(_MOST_LINES, int(asked.get("tail") or 1000)))
         except ValueError:
-            return pages.error(422, "since is Unix seconds, tail a number of lines")
+            words = "since is Unix seconds, tail a number of lines"
+            return refused(request, 422, remark("audit_fields", words))
         found = await asyncio.to_thread(
             self._audit.lines, endpoint=asked.get("endpoint") or None, since=since, most=most
         )
@@ -172,7 +194,7 @@ class OperatorApi:
         self._fleet(name)
         right, ends = self._right(request), time.time() + LASTS
         if right is None:
-            return pages.error(401, "what let you in has ended; sign in again")
+            return refused(request, 401, remark("right_ended", "what let you in has ended; sign in again"))
         self._note(request, "pass-made", name)
         made = self._passes.issue(name, right)
         return pages.data({"token": made, "url": self._url(name), "expires": ends}, 201)
@@ -182,12 +204,13 @@ class OperatorApi:
         signed is worth nothing any more, and everybody signs in again."""
         now = (await _json(request)).get("now", False)
         if not isinstance(now, bool):
-            raise TokenRefused(f"now: {now!r:.40} is neither true nor false")
+            words = "now: {value} is neither true nor false"
+            raise TokenRefused(remark("rotation_now", words, value=repr(now)[:40]))
         made = await asyncio.to_thread(self._keyring.rotate, now=now)
         self._note(request, "secret-rotated", at_once=now)
         until = made.made if now else made.made + OVERLAP
-        words = "what the old one signed is worth nothing" if now else "what the old one signed counts on"
-        self._backend.events.add("team", None, "secret", f"a new secret signs; {words}")
+        text = _ROTATED_AT_ONCE if now else _ROTATED
+        self._backend.events.add("team", None, "secret", text)
         return pages.data({"made": made.made, "until": until}, 201)
 
     async def post_wake(self, request: Request) -> Response:
@@ -208,7 +231,7 @@ class OperatorApi:
         """An error of ours as an answer."""
         kinds = {UnknownEndpoint: 404, TokenConflict: 409, TokenRefused: 422, NoRoom: 507}
         status = next((status for kind, status in kinds.items() if isinstance(error, kind)), 503)
-        return pages.error(status, str(error), {CONSOLE_HEADER: "1"})
+        return refused(request, status, said_by(error), {CONSOLE_HEADER: "1"})
 
     def _right(self, request: Request) -> Right | None:
         """What who asks was let in by: here, or at the console's door, which gave the request a number."""
@@ -220,16 +243,6 @@ class OperatorApi:
         actor = str(request.scope.get(USER) or OPERATOR)
         address = address_of(request.headers) or "local"
         self._audit.add(kind, actor=actor, endpoint=endpoint, address=address, **detail)
-
-    def _done(self, settled: bool) -> Response:
-        """It is done; 202 with a warning where it is not written down yet."""
-        if settled:
-            return pages.data({})
-        detail = (
-            "this counts from now on, but it cannot be written down: it would be forgotten if the gateway "
-            "ended now. Make room on its disk (or let it reach its bucket); it is tried again every second"
-        )
-        return pages.data({"detail": detail}, 202)
 
     def _endpoint(self, name: str) -> dict[str, Any]:
         fleet = self._fleets[name]
@@ -261,10 +274,17 @@ class OperatorApi:
     def _fleet(self, endpoint: str) -> Fleet:
         fleet = self._fleets.get(endpoint)
         if fleet is None:
-            raise UnknownEndpoint(
-                f"there is no endpoint {endpoint!r}; there is: {', '.join(self._fleets) or 'none'}"
-            )
+            words = "there is no endpoint {endpoint}; there is: {names}"
+            names = ", ".join(self._fleets) or NONE
+            raise UnknownEndpoint(remark("endpoint_unknown", words, endpoint=repr(endpoint), names=names))
         return fleet
+
+
+def _done(request: Request, settled: bool) -> Response:
+    """It is done; 202 with a warning where it is not written down yet."""
+    if settled:
+        return pages.data({})
+    return pages.data({"detail": _UNSETTLED, "words": language_of(request.headers).sentence(_UNSETTLED)}, 202)
 
 
 def by_member(request: Request) -> bool:
@@ -289,10 +309,8 @@ def moment(expires: object, now: float) -> float | None:
             return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError):
             pass  # told below, with what is allowed
-    raise TokenRefused(
-        f"expires: {expires!r} is not a moment: write 12h, 30d, 2027-01-31, Unix seconds, "
-        "or nothing for never"
-    )
+    words = "expires: {value} is not a moment: write 12h, 30d, 2027-01-31, Unix seconds, or nothing for never"
+    raise TokenRefused(remark("token_moment", words, value=repr(expires)))
 
 
 def _shown(token: Token) -> dict[str, Any]:
@@ -316,11 +334,12 @@ async def _json(request: Request) -> dict[str, Any]:
     async for chunk in request.stream():
         body += chunk
         if len(body) > _BODY_LIMIT:
-            raise TokenRefused(f"the body has more than {_BODY_LIMIT} bytes")
+            words = "the body has more than {n} bytes"
+            raise TokenRefused(remark("json_too_large", words, n=figure(_BODY_LIMIT, "d")))
     try:
         content = json.loads(body, parse_constant=_no_number, parse_float=_number)
     except (ValueError, RecursionError) as error:
-        raise TokenRefused(f"the body is not JSON: {error}") from None
+        raise TokenRefused(remark("body_no_json", "the body is not JSON: {why}", why=error)) from None
     if not isinstance(content, dict):
-        raise TokenRefused("the body must be a JSON object")
+        raise TokenRefused(remark("body_no_object", "the body must be a JSON object"))
     return content

@@ -8,7 +8,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,10 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from easel.gateway import pages
 from easel.gateway.console.endpoints import Endpoints
 from easel.gateway.console.operator_api import OperatorApi, by_member
+from easel.gateway.console.refusals import refused
+from easel.gateway.errors import NOTHING_HERE
+from easel.gateway.events import Event
+from easel.gateway.language import COOKIE, LANGUAGES, Language, language_of
 
 _STATIC = Path(__file__).parent / "static"
 _FILES = {"console.css": "text/css", "console.js": "text/javascript"}
@@ -51,24 +55,27 @@ class ConsolePages:
         """The page."""
         now = time.time()
         operator = not by_member(request)
+        speaks = language_of(request.headers)
         tokens: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         for token in self._api.tokens(None) if operator else ():
-            tokens[token["endpoint"]].append({**token, **_words(token, now)})
+            tokens[token["endpoint"]].append({**token, **_words(token, now, speaks)})
         # Its style and script are files of the same address, so 'self' is all it needs.
         policy = {"Content-Security-Policy": _POLICY}
         return pages.page(
-            "console.html", headers=policy, team=self._team().team, tokens=tokens, **self._values(operator)
-        )
+            "console.html", speaks, headers=policy, team=self._team().team, tokens=tokens,
+            languages=LANGUAGES, cookie=COOKIE, **self._values(operator, speaks),
+        )  # fmt: skip
 
     async def live(self, request: Request) -> Response:
         """The parts of the page that change by themselves."""
-        return pages.page("lives.html", **self._values(not by_member(request)))
+        speaks = language_of(request.headers)
+        return pages.page("lives.html", speaks, **self._values(not by_member(request), speaks))
 
     async def static(self, request: Request) -> Response:
         """Style and script, from this package."""
         name = request.path_params["name"]
         if name not in _FILES:
-            return pages.error(404, "there is nothing here")
+            return refused(request, 404, NOTHING_HERE)
         return FileResponse(_STATIC / name, media_type=_FILES[name], headers={"Cache-Control": "no-cache"})
 
     async def follow(self, request: Request) -> Response:
@@ -91,18 +98,16 @@ class ConsolePages:
             shown = lines
             await asyncio.sleep(1)
 
-    def _values(self, operator: bool) -> dict[str, Any]:
+    def _values(self, operator: bool, speaks: Language) -> dict[str, Any]:
         now = time.time()
         status = {**self._api.status(links=operator), "operator": operator}
         for endpoint in status["endpoints"]:
             events = self._backend.events.of(endpoint["name"])[-_EVENTS_SHOWN:]
-            endpoint["events"] = [{**asdict(event), "ago": ago(now - event.at)} for event in reversed(events)]
+            endpoint["events"] = [_shown(event, now, speaks) for event in reversed(events)]
             for replica in endpoint["replicas"]:
-                replica["for"] = ago(now - replica["since"], "")
+                replica["for"] = speaks.span(now - replica["since"])
         team_events = self._backend.events.of("team")[-3:]
-        status["notices"] = [
-            {"text": event.text, "ago": ago(now - event.at)} for event in reversed(team_events)
-        ]
+        status["notices"] = [_shown(event, now, speaks) for event in reversed(team_events)]
         return status
 
 
@@ -112,24 +117,27 @@ def shown_to_members(method: str, path: str) -> bool:
     return method in ("GET", "HEAD") and bool(_SHOWN.fullmatch(path))
 
 
-def ago(seconds: float, suffix: str = " ago") -> str:
-    """A span in words short enough for a column."""
-    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{int(seconds // size)} {name}{suffix}"
-    return f"{max(0, int(seconds))} s{suffix}"
+def _shown(event: Event, now: float, speaks: Language) -> dict[str, Any]:
+    at = datetime.fromtimestamp(event.at, UTC).isoformat(timespec="seconds")
+    return {
+        "replica": event.replica, "kind": event.kind, "text": speaks.say(event.text), "at": at,
+        "ago": speaks.ago(now - event.at),
+    }  # fmt: skip
 
 
-def _words(token: dict[str, Any], now: float) -> dict[str, str]:
+def _words(token: dict[str, Any], now: float, speaks: Language) -> dict[str, str]:
     expires, used = token["expires"], token["last_used"]
     ends = (
-        "never ends"
+        speaks.text("tokens.never")
         if expires is None
-        else f"ends in {ago(expires - now + (43200 if expires - now > 86400 else 60), '')}"
+        else speaks.text(
+            "tokens.in", span=speaks.span(expires - now + (43200 if expires - now > 86400 else 60))
+        )
         if expires > now
-        else "ended"
+        else speaks.text("tokens.ended")
     )
-    return {"expires_words": ends, "used_words": f"used {ago(now - used)}" if used else "not used yet"}
+    last = speaks.text("tokens.used", ago=speaks.ago(now - used)) if used else speaks.text("tokens.unused")
+    return {"expires_words": ends, "used_words": last}
 
 
 def _overlap(before: list[str], after: list[str]) -> int:

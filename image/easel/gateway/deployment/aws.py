@@ -30,6 +30,7 @@ from easel.gateway.events import Events
 from easel.gateway.home import Home
 from easel.gateway.replicas import Backend, OpenRequests, Vouch
 from easel.gateway.replicas.aws import InstancesBackend
+from easel.remark import remark
 
 _log = structlog.get_logger("easel.instances")
 # Seconds between two looks at the bucket while something is awake, and while nothing is: each look costs,
@@ -115,7 +116,7 @@ class AwsDeployment:
                 await asyncio.to_thread(self.look)
                 self._telling.once("the bucket", "")
             except GatewayError as error:
-                self._telling.once("the bucket", f"{error}; the tokens that are known stay good")
+                self._telling.once("the bucket", _stay_good(error))
             await self.welcome(config(), access)
 
     async def close(self) -> None:
@@ -138,3 +139,7 @@ class AwsDeployment:
     async def sources(self, endpoint: Endpoint) -> Mapping[str, str]:
         """Tokens that the endpoint names as secrets. S3 is read by the gateway's own role."""
         return await asyncio.to_thread(source_tokens, endpoint, self._aws.region)
+
+
+def _stay_good(error: GatewayError) -> str:
+    return remark("tokens_stay_good", "{why}; the tokens that are known stay good", why=error)

@@ -8,6 +8,7 @@ from easel.gateway.access import Access
 from easel.gateway.config import CONSOLE, Config
 from easel.gateway.errors import GatewayError
 from easel.gateway.events import Events
+from easel.remark import remark
 
 
 async def take_links(config: Config, access: Access, events: Events) -> str:
@@ -16,7 +17,8 @@ async def take_links(config: Config, access: Access, events: Events) -> str:
     given = {name: link.hash for name, link in links.items() if link is not None}
     try:
         for name in await asyncio.to_thread(access.tokens.adopt, given):
-            events.add(name, None, "token", "the first token was taken from the stack")
+            events.add(name, None, "token", remark("first_token", "the first token was taken from the stack"))
     except GatewayError as error:
-        return f"a first link does not open its endpoint yet: {error}"
+        words = "a first link does not open its endpoint yet: {why}"
+        return remark("first_link_closed", words, why=error)
     return ""

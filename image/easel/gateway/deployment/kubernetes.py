@@ -34,6 +34,7 @@ from easel.gateway.kubernetes import (
 from easel.gateway.model_sync import SOURCE_TOKENS
 from easel.gateway.replicas import Backend, OpenRequests, Vouch
 from easel.gateway.replicas.kubernetes import Fuse, KubernetesBackend, Namespace
+from easel.remark import remark
 
 _log = structlog.get_logger("easel.kubernetes")
 INNER = "EASEL_INNER"
@@ -138,7 +139,8 @@ class KubernetesDeployment:
             try:
                 await asyncio.to_thread(self._read, access)
             except GatewayError as error:
-                self._telling.once("what others wrote", f"{error}; what is known stays good")
+                text = remark("known_stays_good", "{why}; what is known stays good", why=error)
+                self._telling.once("what others wrote", text)
             else:
                 self._telling.once("what others wrote", "")
                 await self.welcome(config(), access)
@@ -166,10 +168,13 @@ class KubernetesDeployment:
         try:
             found = await self._api.get(self._api.path("secrets", name))
         except KubernetesError as error:
-            raise SyncRefused(f"secrets.{variable}: {place} cannot be read: {error}") from None
+            words = "secrets.{variable}: {place} cannot be read: {why}"
+            text = remark("secret_unread", words, variable=variable, place=place, why=error)
+            raise SyncRefused(text) from None
         value = (found.get("data") or {}).get(key)
         if value is None:
-            raise SyncRefused(f"secrets.{variable}: the Secret {name} has no key {key!r}")
+            words = "secrets.{variable}: the Secret {name} has no key {key}"
+            raise SyncRefused(remark("secret_no_key", words, variable=variable, name=name, key=repr(key)))
         return base64.b64decode(value).decode("utf-8", "replace").strip()
 
     async def _elect(self, hear: Callable[[bool], None]) -> None:

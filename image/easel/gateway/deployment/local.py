@@ -12,6 +12,7 @@ from easel.gateway.events import Events
 from easel.gateway.home import Home
 from easel.gateway.replicas import Backend, OpenRequests, Vouch
 from easel.gateway.replicas.local import Command, LocalBackend
+from easel.remark import remark
 
 # Seconds until a first token that could not be kept is tried again.
 _AGAIN = 15.0
@@ -76,9 +77,8 @@ class LocalDeployment:
             links.ensure(name)
         except OSError as error:
             if not quiet:
-                self._events.add(
-                    name, None, "token", f"it has no first link yet, which cannot be kept: {error}"
-                )
+                words = "it has no first link yet, which cannot be kept: {why}"
+                self._events.add(name, None, "token", remark("first_link_not_kept", words, why=error))
             return False
         return True
 

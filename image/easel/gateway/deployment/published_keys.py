@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from easel.gateway.errors import GatewayError
+from easel.gateway.errors import unwritable
 from easel.gateway.kubernetes import KubernetesApi, KubernetesError, SecretObject
 
 KEYS = "easel-keys"
@@ -32,4 +32,4 @@ class ClusterSecret(SecretObject):
         try:
             self._api.wait_for(self._api.patch(path, {"data": {"keys.json": keys}}))
         except (KubernetesError, TimeoutError) as error:
-            raise GatewayError(f"ConfigMap {KEYS} cannot be written: {error}") from None
+            raise unwritable(f"ConfigMap {KEYS}", error) from None

@@ -9,6 +9,7 @@ from easel.gateway.aws import Aws, AwsError
 from easel.gateway.config import Endpoint
 from easel.gateway.errors import SyncRefused
 from easel.gateway.model_sync import SOURCE_TOKENS
+from easel.remark import remark
 
 NO_STORE = "EASEL_NO_STORE"
 """Set by the host where the team's store could not be mounted: why."""
@@ -17,7 +18,7 @@ NO_STORE = "EASEL_NO_STORE"
 def source_tokens(endpoint: Endpoint, region: str) -> Mapping[str, str]:
     """Variables for the process that fetches an endpoint's models. Blocks. Raises SyncRefused."""
     if why := os.environ.get(NO_STORE, ""):
-        raise SyncRefused(f"there is no store to fetch models to: {why}")
+        raise SyncRefused(remark("no_store", "there is no store to fetch models to: {why}", why=why))
     # As it is at home here: S3 asks for some region, and tells the bucket's own by itself.
     found = {"AWS_DEFAULT_REGION": region}
     secrets = endpoint.container.secrets if endpoint.container else {}
@@ -33,10 +34,13 @@ def _secret(variable: str, arn: str, region: str) -> str:
     try:
         answer = aws.call("secretsmanager", "get_secret_value", {"SecretId": arn})
     except AwsError as error:
-        raise SyncRefused(f"secrets.{variable}: {arn} cannot be read: {error}") from None
+        words = "secrets.{variable}: {place} cannot be read: {why}"
+        refused = remark("secret_unread", words, variable=variable, place=arn, why=error)
+        raise SyncRefused(refused) from None
     finally:
         aws.close()
     text = answer.get("SecretString")
     if not isinstance(text, str):
-        raise SyncRefused(f"secrets.{variable}: {arn} is binary: store it as text")
+        words = "secrets.{variable}: {place} is binary: store it as text"
+        raise SyncRefused(remark("secret_binary", words, variable=variable, place=arn))
     return text.strip()

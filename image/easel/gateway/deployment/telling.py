@@ -8,6 +8,7 @@ import time
 from easel.gateway.errors import ProviderError
 from easel.gateway.events import Events
 from easel.gateway.replicas import Ledger, Spending
+from easel.remark import remark
 
 TEAM = "team"
 
@@ -40,5 +41,6 @@ async def spending_from(ledger: Ledger, telling: Telling) -> Spending:
     try:
         await asyncio.to_thread(spending.load, time.time())
     except ProviderError as error:
-        telling.say(f"what was spent this month is not known, and is counted from now on: {error}")
+        words = "what was spent this month is not known, and is counted from now on: {why}"
+        telling.say(remark("spending_unknown", words, why=error))
     return spending

@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 from easel.gateway.disk.shared_file import Document, SharedFile
 from easel.gateway.errors import GatewayError, TokenConflict
+from easel.remark import remark
 
 _ATTEMPTS = 20
 R = TypeVar("R")
@@ -65,10 +66,12 @@ class RecordList(Generic[R]):
         try:
             return [self._kind(**fields) for fields in json.loads(content)[self._name]]
         except (ValueError, KeyError, TypeError) as error:
-            raise GatewayError(
-                f"{self._document.name} is not a file of {self._name} ({error}): restore an earlier version "
-                f"of it, or remove it to start with no {self._name} at all"
-            ) from None
+            words = (
+                "{file} is not a file of {what} ({why}): restore an earlier version of it, or remove it to "
+                "start with no {what} at all"
+            )
+            text = remark("records_damaged", words, file=self._document.name, what=self._name, why=error)
+            raise GatewayError(text) from None
 
 
 class RecordFile(RecordList[R]):
@@ -99,7 +102,8 @@ def update(store: RecordList[R], change: Callable[[list[R]], list[R]], *, must: 
         if store.swap(changed, revision, must=must):
             return True
         time.sleep(secrets.randbelow(20) / 1000)
-    raise TokenConflict(f"the list changed {_ATTEMPTS} times while it was being written; try again")
+    words = "the list changed {n} times while it was being written; try again"
+    raise TokenConflict(remark("list_contended", words, n=_ATTEMPTS))
 
 
 def settle(

@@ -12,7 +12,7 @@ import filelock
 
 from easel.gateway.disk.private_file import write_private
 from easel.gateway.disk.reserve import Reserve
-from easel.gateway.errors import GatewayError
+from easel.gateway.errors import unreadable
 
 
 class Document(Protocol):
@@ -50,7 +50,7 @@ class SharedFile:
         except FileNotFoundError:
             return b"", ""
         except OSError as error:
-            raise GatewayError(f"{self.name} cannot be read: {error}") from None
+            raise unreadable(self.name, error) from None
         return content, hashlib.sha256(content).hexdigest()
 
     def swap(self, text: str, revision: str, *, must: bool = False) -> str:

@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import Awaitable, Callable
+from typing import get_args
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
@@ -37,8 +38,11 @@ from easel.gateway.audit import AuditLog, change
 from easel.gateway.config import CONSOLE
 from easel.gateway.counts import Counts
 from easel.gateway.door.member_routes import MemberRoutes
+from easel.gateway.errors import NOTHING_HERE
+from easel.gateway.language import Language, language_of
 from easel.gateway.relay import HEADER, CaddyLink
-from easel.gateway.replicas import Fleet, NotNow
+from easel.gateway.replicas import Fleet, NotNow, ReplicaState
+from easel.remark import Remark, figure, remark
 
 Handler = Callable[[Request], Awaitable[Response]]
 # Caddy alone may ask: everybody on this machine can reach the gateway's port.
@@ -78,7 +82,7 @@ class ForwardAuth:
         async def guarded(request: Request) -> Response:
             shown = request.headers.get(KEY_HEADER, "").encode()
             if not hmac.compare_digest(shown, self._key.encode()):
-                return pages.error(404, "there is nothing here")
+                return pages.error(404, NOTHING_HERE)
             request.path_params["endpoint"] = self._name_of(request.path_params["endpoint"])
             return await handler(request)
 
@@ -89,7 +93,7 @@ class ForwardAuth:
         name = request.path_params["endpoint"]
         fleet = self._fleet(name)
         if fleet is None and name != CONSOLE:
-            return pages.error(404, "there is nothing here")
+            return pages.error(404, NOTHING_HERE)
         answer = await self._answer(request, name, fleet)
         if answer.status_code >= 300:
             self._counts.door[name, str(answer.status_code)] += 1
@@ -102,14 +106,16 @@ class ForwardAuth:
             request.headers,
         )
         if forbidden(asked.uri) and fleet is not None:
-            return pages.error(404, "this path is not served to callers")
+            words = remark("path_forbidden", "this path is not served to callers")
+            return pages.refusal(_reader(asked), 404, words)
         if asked.preflight:
             # Here, so that it wakes nobody; 403, because Caddy passes every 2xx on.
-            return pages.error(403, "no page of another origin may call this endpoint", {"Vary": "Origin"})
+            words = remark("no_other_origin", "no page of another origin may call this endpoint")
+            return pages.error(403, words, {"Vary": "Origin"})
         who = self._identity.who(name, asked, public=_public(fleet))
         address = asked.address
         if isinstance(who, Question):
-            return _question_page(name, who)
+            return _question_page(name, asked, who)
         if isinstance(who, Entrance):
             self._audit.add("signed-in", actor=who.session.user, endpoint=name, address=address, by="link")
             return pages.enter(who.location, who.cookie)
@@ -133,7 +139,7 @@ class ForwardAuth:
         name = request.path_params["endpoint"]
         fleet = self._fleet(name)
         if fleet is None and name != CONSOLE:
-            return pages.error(404, "there is nothing here")
+            return pages.error(404, NOTHING_HERE)
         if request.method != "POST":
             return RedirectResponse("/", 303)
         asked = ForwardedRequest("POST", "/easel/signin", request.headers)
@@ -141,7 +147,8 @@ class ForwardAuth:
         async for chunk in request.stream():
             body += chunk
             if len(body) > _FORM_LIMIT:
-                return pages.error(413, f"a sign-in form has at most {_FORM_LIMIT} bytes")
+                words = "a sign-in form has at most {n} bytes"
+                return pages.error(413, remark("form_too_large", words, n=figure(_FORM_LIMIT, "d")))
         form = parse_qs(body.decode("utf-8", "replace"))
         target = local_path(form.get("next", ["/"])[0])
         who = self._identity.sign_in(name, asked, form.get("token", [""])[0], target)
@@ -151,7 +158,7 @@ class ForwardAuth:
             )
             return pages.enter(who.location, who.cookie)
         self._refused(name, asked, who)
-        return _sign_in_page(name, who, target, self._members.provider)
+        return _sign_in_page(name, asked, who, target, self._members.provider)
 
     async def waking(self, request: Request) -> Response:
         """`GET /easel/waking`: what the waking page asks until the endpoint is ready. Wakes nobody, but keeps
@@ -159,14 +166,16 @@ class ForwardAuth:
         name = request.path_params["endpoint"]
         fleet = self._fleet(name)
         if fleet is None:
-            return pages.error(404, "there is nothing here")
+            return pages.error(404, NOTHING_HERE)
         who = self._identity.who(
             name, ForwardedRequest("GET", "/easel/waking", request.headers), public=_public(fleet)
         )
         if not isinstance(who, Caller):
-            return pages.error(401, "your session ended; reload the page")
+            return pages.error(401, remark("session_ended", "your session ended; reload the page"))
         fleet.linger()
-        return pages.data({"state": fleet.state, "detail": fleet.detail, "missing": _missing(fleet)})
+        speaks, detail, missing = language_of(request.headers), fleet.detail, _missing(fleet)
+        words = {"detail": speaks.say(detail), "missing": speaks.say(missing)}
+        return pages.data({"state": fleet.state, "detail": detail, "missing": missing, "words": words})
 
     async def _route(self, request: Request, asked: ForwardedRequest, fleet: Fleet, who: Caller) -> Response:
         # Somebody anonymous who brings a cookie back is a browser, however little it says of itself.
@@ -181,7 +190,7 @@ class ForwardAuth:
         found = fleet.pick(who.user, strict=strict)
         if isinstance(found, NotNow):
             if asked.navigation:
-                return _waking_page(fleet, found, kind, who)
+                return _waking_page(fleet, asked, found, kind, who)
             if kind == "rest" or (kind == "call" and who.anonymous):
                 return _later(found)
             if fleet.ask(_WHY[kind]):
@@ -193,7 +202,8 @@ class ForwardAuth:
                 fleet.endpoint.name, served=not isinstance(found, NotNow), seconds=time.monotonic() - began
             )
             if not self._rights.hold(who.right):
-                return pages.error(401, "what let you in ended while you waited; sign in again")
+                words = "what let you in ended while you waited; sign in again"
+                return pages.error(401, remark("ended_waiting", words))
             if isinstance(found, NotNow):
                 return _later(found)
         counted = None if asked.poll else fleet.passed(found, draws=kind == "draw", lasting=asked.lasting)
@@ -245,11 +255,11 @@ class ForwardAuth:
             gone.cancel()
 
 
-_WHY: dict[Kind, str] = {
-    "navigation": "somebody opened the page",
-    "draw": "somebody draws",
-    "call": "an API client called",
-    "rest": "somebody waits",
+_WHY: dict[Kind, Remark] = {
+    "navigation": remark("why_opened", "somebody opened the page"),
+    "draw": remark("why_draws", "somebody draws"),
+    "call": remark("why_called", "an API client called"),
+    "rest": remark("why_waits", "somebody waits"),
 }
 
 
@@ -262,56 +272,69 @@ def _public(fleet: Fleet | None) -> bool:
     return fleet is not None and fleet.endpoint.public
 
 
-def _question_page(name: str, who: Question) -> Response:
+def _question_page(name: str, asked: ForwardedRequest, who: Question) -> Response:
     # 409: whatever is not 2xx is what the caller gets, and nothing was wrong with the link.
     return pages.page(
-        "become.html", 409, endpoint=name, current=who.current, visitor=who.current == ANONYMOUS,
-        wanted=who.wanted, token=who.token, target=who.target,
+        "become.html", language_of(asked.headers), 409, endpoint=name, current=who.current,
+        visitor=who.current == ANONYMOUS, wanted=who.wanted, token=who.token, target=who.target,
     )  # fmt: skip
 
 
 def _refuse(name: str, asked: ForwardedRequest, who: Refusal, provider: str | None) -> Response:
     if asked.navigation and who.status != 403:
-        return _sign_in_page(name, who, without_token(asked), provider)
+        return _sign_in_page(name, asked, who, without_token(asked), provider)
     headers = {"Retry-After": str(who.retry_after)} if who.retry_after else {}
     if who.status == 401:
         # `Basic` makes a browser ask in a window of its own, which the sign-in page is there to spare people.
         basic = "" if asked.from_browser else 'Basic realm="easel", charset="UTF-8", '
         headers["WWW-Authenticate"] = basic + 'Bearer realm="easel"'
-    return pages.error(who.status, who.reason, headers)
+    return pages.refusal(_reader(asked), who.status, who.reason, headers)
 
 
-def _sign_in_page(name: str, who: Refusal, target: str, provider: str | None) -> Response:
+def _sign_in_page(
+    name: str, asked: ForwardedRequest, who: Refusal, target: str, provider: str | None
+) -> Response:  # fmt: skip
     headers = {"Retry-After": str(who.retry_after)} if who.retry_after else {}
     if who.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="easel"'
     wrong = None if who.first else who.reason
     return pages.page(
-        "signin.html", who.status, headers, endpoint=name, wrong=wrong, target=target, provider=provider
-    )
+        "signin.html", language_of(asked.headers), who.status, headers,
+        endpoint=name, wrong=wrong, target=target, provider=provider,
+    )  # fmt: skip
 
 
-def _waking_page(fleet: Fleet, found: NotNow, kind: Kind, who: Caller) -> Response:
+def _waking_page(
+    fleet: Fleet, asked: ForwardedRequest, found: NotNow, kind: Kind, who: Caller
+) -> Response:  # fmt: skip
     # A page that only came along (a crawler, a prefetch) must not be told that something starts.
     state = (
         "starting" if found.state == "asleep" and kind == "navigation" and not found.final else found.state
     )
-    detail = "waking up" if state != found.state else found.detail
+    detail = remark("waking_up", "waking up") if state != found.state else found.detail
     headers = {"Retry-After": "5"} | ({"Set-Cookie": who.cookie} if who.cookie else {})
+    speaks = language_of(asked.headers)
     return pages.page(
-        "waking.html", 503, headers,
-        endpoint=fleet.endpoint.name, state=state, detail=detail, missing=_missing(fleet),
+        "waking.html", speaks, 503, headers, endpoint=fleet.endpoint.name, state=state, detail=detail,
+        missing=_missing(fleet), titles={one: speaks.text(f"waking.{one}") for one in get_args(ReplicaState)},
     )  # fmt: skip
+
+
+def _reader(asked: ForwardedRequest) -> Language | None:
+    """Who waits for a page, and reads this language; None for a program."""
+    return language_of(asked.headers) if asked.navigation else None
 
 
 def _missing(fleet: Fleet) -> str:
     """That it wakes without some of its models; "" if none is missing. The reason names buckets and secrets,
     which are no business of a visitor."""
     failed = fleet.models is not None and fleet.models.phase == "failed"
-    return "Some of its models could not be fetched: the console says which, and why." if failed else ""
+    words = "Some of its models could not be fetched: the console says which, and why."
+    return remark("models_missing", words) if failed else ""
 
 
 def _later(found: NotNow) -> Response:
+    # A program's answer: a person who waits for a page gets the waking page.
     words = {
         "asleep": "the endpoint is asleep; opening its page or drawing wakes it",
         "failed": f"the endpoint failed: {found.detail}",

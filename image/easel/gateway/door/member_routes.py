@@ -12,10 +12,12 @@ from starlette.responses import Response
 
 from easel.gateway import pages
 from easel.gateway.access import ForwardedRequest, Identity, Refusal, local_path
-from easel.gateway.access.oidc import Login
+from easel.gateway.access.oidc import NO_ANSWER, Login
 from easel.gateway.audit import AuditLog
 from easel.gateway.config import CONSOLE
 from easel.gateway.errors import LoginFailed
+from easel.gateway.language import language_of
+from easel.remark import remark
 
 _CALLBACK = "easel/member/callback"
 _HOST = re.compile(r"([0-9A-Za-z.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?")
@@ -64,7 +66,7 @@ class MemberRoutes:
             back = self._callback(CONSOLE, asked)
             redirect = await self._login.begin(name, asked, target, back, another=another)
         except LoginFailed as error:
-            return self._told(name, error)
+            return self._told(name, asked, error)
         return pages.enter(redirect.location, redirect.cookie)
 
     async def arrive(self, request: Request) -> Response:
@@ -73,7 +75,7 @@ class MemberRoutes:
         try:
             query = request.url.query
             if len(query) > _LONGEST_QUERY:
-                raise LoginFailed(400, "this is no answer to a sign-in; sign in again")
+                raise LoginFailed(400, NO_ANSWER)
             found = parse_qs(query, keep_blank_values=True)
             if name == CONSOLE and (begun_at := self._login.begun_at(found)) != CONSOLE:
                 return pages.enter(self._onward(begun_at, asked, found))
@@ -86,7 +88,7 @@ class MemberRoutes:
                 why=error.words,
                 by="sign-on",
             )
-            return self._told(name, error)
+            return self._told(name, asked, error)
         members = self._login.members
         if arrival.member is None or members is None:
             return pages.enter(arrival.target)
@@ -103,14 +105,19 @@ class MemberRoutes:
         session = self._identity.present(name, asked)
         if request.method != "POST":
             member = session.right.name if session and session.member else None
-            return pages.page("signout.html", endpoint=name, provider=self.provider, member=member)
+            return pages.page(
+                "signout.html", language_of(asked.headers),
+                endpoint=name, provider=self.provider, member=member,
+            )  # fmt: skip
         body = b""
         async for chunk in request.stream():
             body = (body + chunk)[:_LONGEST_FORM]
         everywhere = b"everywhere=1" in body.split(b"&")
         who = await asyncio.to_thread(self._identity.leave, name, asked, everywhere=everywhere)
         if isinstance(who, Refusal):
-            return pages.error(who.status, who.reason)
+            # The page's form alone asks: whoever is refused here stands before it, or is no person.
+            reader = language_of(asked.headers) if asked.from_browser else None
+            return pages.refusal(reader, who.status, who.reason)
         if session is not None:
             self._audit.add(
                 "signed-out", actor=session.user, endpoint=name, address=asked.address,
@@ -118,18 +125,19 @@ class MemberRoutes:
             )  # fmt: skip
         return pages.enter("/", who, self._login.left(name, asked))
 
-    def _told(self, name: str, error: LoginFailed) -> Response:
+    def _told(self, name: str, asked: ForwardedRequest, error: LoginFailed) -> Response:
         provider = None if error.status == 404 else self.provider
         return pages.page(
-            "member.html", error.status, endpoint=name, words=error.words, outsider=error.outsider,
-            provider=provider,
+            "member.html", language_of(asked.headers), error.status, endpoint=name, words=error.words,
+            outsider=error.outsider, provider=provider,
         )  # fmt: skip
 
     def _onward(self, name: str, asked: ForwardedRequest, found: Mapping[str, Sequence[str]]) -> str:
         """Where the console sends an answer on to. Raises LoginFailed for an endpoint that is gone."""
         there = self._callback(name, asked)
         if there == self._callback(CONSOLE, asked):
-            raise LoginFailed(404, f"{name}, where you wanted to go, is not there any more")
+            words = "{name}, where you wanted to go, is not there any more"
+            raise LoginFailed(404, remark("login_place_gone", words, name=name))
         return f"{there}?{urlencode(found, doseq=True)}"
 
     def _callback(self, name: str, asked: ForwardedRequest) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -18,6 +18,7 @@ from itsdangerous import BadData
 from easel.gateway.access import Keyring, SkewedSerializer
 from easel.gateway.model_sync import ModelStatus
 from easel.gateway.replicas import Assignment, Fleet, PeerEndpoint, Peers
+from easel.remark import as_json, from_json
 
 _log = structlog.get_logger("easel.gateway")
 HEADER = "X-Easel-Peer"
@@ -106,7 +107,7 @@ def _as_json(one: PeerEndpoint) -> dict[str, Any]:
         "held": one.held,
         "asked": one.asked,
         "assigned": {user: [to.replica, to.at] for user, to in one.assigned.items()},
-        "models": [models.phase, models.detail, models.first] if models else None,
+        "models": [models.phase, models.detail, models.first, as_json(models.detail)] if models else None,
     }
 
 
@@ -116,5 +117,10 @@ def _parsed(fields: Mapping[str, Any]) -> PeerEndpoint:
         int(fields["held"]),
         bool(fields["asked"]),
         {str(user): Assignment(str(to), float(at)) for user, (to, at) in fields["assigned"].items()},
-        ModelStatus(models[0], str(models[1]), first=bool(models[2])) if models else None,
+        ModelStatus(models[0], _words(models), first=bool(models[2])) if models else None,
     )
+
+
+def _words(models: Sequence[Any]) -> str:
+    """By their code, where the other gateway is of a version that tells it."""
+    return (from_json(models[3]) if len(models) > 3 else None) or str(models[1])

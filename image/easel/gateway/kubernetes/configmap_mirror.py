@@ -13,6 +13,7 @@ from pathlib import Path
 from easel.gateway.disk import write_private
 from easel.gateway.kubernetes.api import KubernetesApi, Object
 from easel.gateway.kubernetes.reflector import Reflector
+from easel.remark import remark
 
 LABEL = "easel/config=true"
 _TEAM = "team.json"
@@ -42,14 +43,18 @@ class ConfigMapMirror:
 
     def sync(self) -> bool:
         """Have the files as the ConfigMaps are; whether they are. Writes small files: on the loop."""
-        trouble = self.reflector.trouble and f"the configuration is not followed: {self.reflector.trouble}"
+        trouble = ""
+        if why := self.reflector.trouble:
+            trouble = remark("config_not_followed", "the configuration is not followed: {why}", why=why)
         if not trouble and self.reflector.listed.is_set() and self._dirty:
             files, trouble = files_of(self.reflector.objects.values())
             if not trouble:
                 trouble = self._write(files)
             self._dirty = bool(trouble)
         if trouble != self._trouble:
-            self._say(f"{trouble}; what was read last goes on" if trouble else "it is followed again")
+            words = "{why}; what was read last goes on"
+            again = remark("config_again", "it is followed again")
+            self._say(remark("config_goes_on", words, why=trouble) if trouble else again)
             self._trouble = trouble
         return self.reflector.listed.is_set() and not trouble
 
@@ -70,7 +75,8 @@ class ConfigMapMirror:
                     path.unlink(missing_ok=True)
                     self._written.pop(path.name, None)
         except OSError as error:
-            return f"the configuration cannot be written to {self._folder}: {error}"
+            words = "the configuration cannot be written to {folder}: {why}"
+            return remark("config_not_written", words, folder=str(self._folder), why=error)
         return ""
 
 
@@ -78,19 +84,24 @@ def files_of(maps: Iterable[Object]) -> tuple[dict[str, str], str]:
     """The files that ConfigMaps hold, by name, and why they cannot be used ("" if they can)."""
     files: dict[str, str] = {}
     for one in maps:
-        whose = f"ConfigMap {one['metadata']['name']}"
+        whose = str(one["metadata"]["name"])
         for name, text in (one.get("data") or {}).items():
             if not _FILE.fullmatch(name):
-                return {}, f"{whose} has {name!r}, which is no name of a configuration file"
+                words = "ConfigMap {map} has {name}, which is no name of a configuration file"
+                return {}, remark("config_map_name", words, map=whose, name=repr(name))
             if name in files:
-                return {}, f"{whose} has {name}, which another ConfigMap has too"
+                words = "ConfigMap {map} has {name}, which another ConfigMap has too"
+                return {}, remark("config_map_twice", words, map=whose, name=name)
             try:
                 parsed = json.loads(text)
             except ValueError as error:
-                return {}, f"{whose}: {name} is not JSON ({error})"
+                words = "ConfigMap {map}: {name} is not JSON ({why})"
+                return {}, remark("config_map_json", words, map=whose, name=name, why=error)
             if not isinstance(parsed, dict):
-                return {}, f"{whose}: {name} is not a JSON object"
+                words = "ConfigMap {map}: {name} is not a JSON object"
+                return {}, remark("config_map_object", words, map=whose, name=name)
             files[name] = text
     if _TEAM not in files:
-        return {}, f"no ConfigMap with the label {LABEL} has {_TEAM}: `pulumi up` writes it"
+        words = "no ConfigMap with the label {label} has {name}: `pulumi up` writes it"
+        return {}, remark("config_map_missing", words, label=LABEL, name=_TEAM)
     return files, ""

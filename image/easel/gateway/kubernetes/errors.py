@@ -6,6 +6,7 @@ import json
 from typing import Literal
 
 from easel.gateway.errors import GatewayError, ProviderError
+from easel.remark import Remark, remark
 
 Refused = Literal["denied", "credentials", "missing", "conflict", "expired", "busy", "unreachable", "refused"]
 PASSING: frozenset[Refused] = frozenset({"busy", "unreachable", "conflict", "expired"})
@@ -38,16 +39,34 @@ def message_of(body: bytes) -> str:
         return body[:300].decode("utf-8", "replace").strip()
 
 
-def _words(kind: Refused, what: str, message: str) -> str:
-    return {
-        "denied": f"Kubernetes denies {what} ({message}): the gateway's Role must allow it; `pulumi up` "
-        "writes it",
-        "credentials": f"Kubernetes does not take the gateway's service account ({message}): is its token "
-        "mounted, and the cluster the one that made it?",
-        "missing": f"Kubernetes does not know it ({what}: {message}): `pulumi up` makes it",
-        "conflict": f"somebody else wrote meanwhile ({what}: {message})",
-        "expired": f"too old for the API server ({what}: {message})",
-        "busy": f"the API server asks us to go slower ({what}: {message})",
-        "unreachable": f"the API server does not answer ({what}: {message})",
-        "refused": f"Kubernetes refuses {what} ({message})",
-    }[kind]
+def _words(kind: Refused, what: str, said: str) -> Remark:
+    match kind:
+        case "denied":
+            words = (
+                "Kubernetes denies {what} ({said}): the gateway's Role must allow it; `pulumi up` writes it"
+            )
+            return remark("kubernetes_denied", words, what=what, said=said)
+        case "credentials":
+            words = (
+                "Kubernetes does not take the gateway's service account ({said}): is its token mounted, and "
+                "the cluster the one that made it?"
+            )
+            return remark("kubernetes_credentials", words, said=said)
+        case "missing":
+            words = "Kubernetes does not know it ({what}: {said}): `pulumi up` makes it"
+            return remark("kubernetes_missing", words, what=what, said=said)
+        case "conflict":
+            words = "somebody else wrote meanwhile ({what}: {said})"
+            return remark("kubernetes_conflict", words, what=what, said=said)
+        case "expired":
+            words = "too old for the API server ({what}: {said})"
+            return remark("kubernetes_expired", words, what=what, said=said)
+        case "busy":
+            words = "the API server asks us to go slower ({what}: {said})"
+            return remark("kubernetes_busy", words, what=what, said=said)
+        case "unreachable":
+            words = "the API server does not answer ({what}: {said})"
+            return remark("kubernetes_unreachable", words, what=what, said=said)
+        case "refused":
+            words = "Kubernetes refuses {what} ({said})"
+            return remark("kubernetes_refused", words, what=what, said=said)

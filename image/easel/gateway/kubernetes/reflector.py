@@ -14,6 +14,7 @@ import structlog
 
 from easel.gateway.kubernetes.api import KubernetesApi, Object
 from easel.gateway.kubernetes.errors import KubernetesError
+from easel.remark import said_by
 
 _log = structlog.get_logger("easel.kubernetes")
 # Seconds that a watch lasts: as many again at random, so that not all begin anew at once.
@@ -136,7 +137,7 @@ class Reflector:
         if not error.passing or now - self._failing_since > _BEAR:
             if self.trouble != str(error):
                 _log.warning("cannot be followed", path=self._path, reason=str(error))
-            self.trouble = str(error)
+            self.trouble = said_by(error)
         self.denied = error.kind == "denied"
         await asyncio.sleep(self._pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
         self._pause = min(_LONGEST_PAUSE, self._pause * 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from easel.gateway.errors import GatewayError
+from easel.gateway.errors import NO_ANSWER_IN_TIME, unreadable, unwritable
 from easel.gateway.kubernetes.api import KubernetesApi, Object
 from easel.gateway.kubernetes.errors import KubernetesError
 
@@ -41,15 +41,15 @@ class SecretObject:
         except KubernetesError as error:
             if error.kind == "conflict":
                 return ""
-            raise GatewayError(f"{self.name} cannot be written: {error}") from None
+            raise unwritable(self.name, error) from None
         except TimeoutError:
-            raise GatewayError(f"{self.name} cannot be written: no answer in time") from None
+            raise unwritable(self.name, NO_ANSWER_IN_TIME) from None
         return str(written["metadata"]["resourceVersion"])
 
     def _get(self) -> Object:
         try:
             return self._api.wait_for(self._api.get(self._path))
         except KubernetesError as error:
-            raise GatewayError(f"{self.name} cannot be read: {error}") from None
+            raise unreadable(self.name, error) from None
         except TimeoutError:
-            raise GatewayError(f"{self.name} cannot be read: no answer in time") from None
+            raise unreadable(self.name, NO_ANSWER_IN_TIME) from None

@@ -12,7 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from easel.remark import figure, from_json, remark
+
 Phase = Literal["fetching", "whole", "failed"]
+_TURN = remark("models_turn", "waits its turn")
+# Letters of why one model did not come.
+_LONGEST = 600
 # Seconds after a failure; doubled with each, up to the second.
 PAUSE, LONGEST_PAUSE = 60.0, 3600.0
 
@@ -88,12 +93,12 @@ class ModelList:
 
     def behind(self, other: str) -> None:
         """Another endpoint's models come first."""
-        self._doing = f"waits until the models of {other} are there"
+        self._doing = remark("models_behind", "waits until the models of {other} are there", other=other)
 
     def began(self) -> None:
         """An attempt begins."""
         self.due, self._tried, self._told, self.refused = None, {}, set(), ""
-        self._doing = f"looking at {_models(len(self.models))}"
+        self._doing = _looking(len(self.models))
 
     def heard(self, record: Mapping[str, Any]) -> str | None:
         """Take one record of `easel.models sync --json`; what of it is worth an event, if anything."""
@@ -102,13 +107,15 @@ class ModelList:
             if record.get("phase") != "fetching" or file in self._told:
                 return None
             self._told.add(file)
-            return f"fetching {file}{_size(record.get('total'))}"
-        name, result, why = (str(record.get(key) or "") for key in ("name", "result", "why"))
+            return _begun(file, record.get("total"))
+        name, result = (str(record.get(key) or "") for key in ("name", "result"))
+        why = from_json(record.get("said")) or str(record.get("why") or "")
         if result:
             self._tried[name] = why if result == "failed" else ""
-            self._doing = f"looking at {_models(len(self.models))}"
-        self.refused = str(record.get("refused") or self.refused)
-        return f"{name} is in the store" if result == "came" else None
+            self._doing = _looking(len(self.models))
+        refused = from_json(record.get("said")) if "refused" in record else None
+        self.refused = refused or str(record.get("refused") or self.refused)
+        return remark("model_came", "{name} is in the store", name=name) if result == "came" else None
 
     def ended(self, why: str, now: float) -> str | None:
         """An attempt has ended: `why` is what kept all of it from coming, "" if every model is there. What is
@@ -119,13 +126,16 @@ class ModelList:
         if not why:
             known, self.whole, self._failures = self.whole == self.mark, self.mark, 0
             self.due = None
-            return None if known and not before else f"{_are(len(self.models))} there"
+            return None if known and not before else _there(len(self.models))
         pause = min(LONGEST_PAUSE, PAUSE * 2**self._failures)
         self._failures += 1
         self.due = now + pause
-        wakes = "; the endpoint wakes without" if first else ""
-        # The same reason every hour is no news.
-        return None if before == why else f"{why}{wakes}; tried again in {_span(pause)}"
+        if before == why:
+            return None  # the same reason every hour is no news
+        if first:
+            words = "{why}; the endpoint wakes without; tried again in {span}"
+            return remark("models_wakes_without", words, why=why, span=_span(pause))
+        return remark("models_again_in", "{why}; tried again in {span}", why=why, span=_span(pause))
 
     @property
     def failed(self) -> list[str]:
@@ -137,11 +147,16 @@ class ModelList:
         if not self.models:
             return None
         if self._doing.startswith("fetching ") or (not self._why and self.whole != self.mark):
-            return ModelStatus("fetching", self._doing or "waits its turn", first=not self.settled)
+            return ModelStatus("fetching", self._doing or _TURN, first=not self.settled)
         if self._why:
-            again = "now" if self.due is None else f"in {_span(max(0.0, self.due - now))}"
-            return ModelStatus("failed", f"{self._why}; tried again {again}")
-        return ModelStatus("whole", f"{_are(len(self.models))} there")
+            return ModelStatus("failed", self._again(now))
+        return ModelStatus("whole", _there(len(self.models)))
+
+    def _again(self, now: float) -> str:
+        if self.due is None:
+            return remark("models_again_now", "{why}; tried again now", why=self._why)
+        span = _span(max(0.0, self.due - now))
+        return remark("models_again_in", "{why}; tried again in {span}", why=self._why, span=span)
 
 
 def reason(failed: Iterable[str], of: int) -> str:
@@ -149,43 +164,62 @@ def reason(failed: Iterable[str], of: int) -> str:
     said = list(failed)
     if not said:
         return ""
-    more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
-    which = "its model" if of == 1 else f"{len(said)} of {of} models"
-    return f"{which} did not come: {said[0][:600]}{more}"
+    first = said[0] if len(said[0]) <= _LONGEST else said[0][:_LONGEST]
+    if of == 1:
+        return remark("model_missing", "its model did not come: {why}", why=first)
+    if len(said) == 1:
+        words = "{n} of {of} models did not come: {why}"
+        return remark("models_one_missing", words, n=1, of=of, why=first)
+    words = "{n} of {of} models did not come: {why} (and {more} more)"
+    return remark("models_some_missing", words, n=len(said), of=of, why=first, more=len(said) - 1)
 
 
 def _progress(file: str, record: Mapping[str, Any]) -> str:
     phase, done, total, left = (record.get(key) for key in ("phase", "done", "total", "left"))
     if phase not in ("fetching", "waiting"):
-        return {"asking": "asking for the next model", "done": f"{file} is there"}.get(
-            str(phase), f"checking {file}"
-        )
-    parts = [f"fetching {file}"]
+        if phase == "asking":
+            return remark("fetch_asks", "asking for the next model")
+        there = remark("fetch_there", "{file} is there", file=file)
+        return there if phase == "done" else remark("fetch_checks", "checking {file}", file=file)
+    said = remark("fetching", "fetching {file}", file=file)
     if isinstance(done, int) and isinstance(total, int) and total > 0:
-        parts.append(f"{100 * done // total} %")
+        said = remark("fetch_part", "{fetching}, {percent} %", fetching=said, percent=100 * done // total)
     if isinstance(left, int | float):
-        parts.append(f"{_span(left)} left")
-    return ", ".join(parts)
+        said = remark("fetch_left", "{fetching}, {span} left", fetching=said, span=_span(left))
+    return said
+
+
+def _begun(file: str, total: object) -> str:
+    if not isinstance(total, int) or total <= 0:
+        return remark("fetching", "fetching {file}", file=file)
+    if total >= 1e8:
+        words = "fetching {file} ({n} GB)"
+        return remark("fetching_gigabytes", words, file=file, n=figure(total / 1e9, ".1f"))
+    words = "fetching {file} ({n} MB)"
+    return remark("fetching_megabytes", words, file=file, n=figure(max(0.1, total / 1e6), ".1f"))
 
 
 def _span(seconds: float) -> str:
     """Rounded as people say it: "40 seconds", "2 minutes", "3 hours"."""
-    for size, name in ((3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = round(seconds / size)
-            return f"{count} {name}{'s' * (count != 1)}"
-    return f"{max(1, round(seconds))} second{'s' * (round(seconds) > 1)}"
+    if seconds >= 3600:
+        hours = round(seconds / 3600)
+        one = remark("span_hour", "1 hour")
+        return one if hours == 1 else remark("span_hours", "{n} hours", n=hours)
+    if seconds >= 60:
+        minutes = round(seconds / 60)
+        one = remark("span_minute", "1 minute")
+        return one if minutes == 1 else remark("span_minutes", "{n} minutes", n=minutes)
+    rest = max(1, round(seconds))
+    return remark("span_second", "1 second") if rest == 1 else remark("span_seconds", "{n} seconds", n=rest)
 
 
-def _size(total: object) -> str:
-    if not isinstance(total, int) or total <= 0:
-        return ""
-    return f" ({total / 1e9:.1f} GB)" if total >= 1e8 else f" ({max(0.1, total / 1e6):.1f} MB)"
+def _looking(count: int) -> str:
+    if count == 1:
+        return remark("looking_at_model", "looking at its model")
+    return remark("looking_at_models", "looking at {n} models", n=count)
 
 
-def _models(count: int) -> str:
-    return "its model" if count == 1 else f"{count} models"
-
-
-def _are(count: int) -> str:
-    return "its model is" if count == 1 else f"its {count} models are"
+def _there(count: int) -> str:
+    if count == 1:
+        return remark("model_there_whole", "its model is there")
+    return remark("models_there_whole", "its {n} models are there", n=count)

@@ -18,11 +18,12 @@ import structlog
 
 from easel.gateway.config import Endpoint
 from easel.gateway.disk import write_private
-from easel.gateway.errors import SyncRefused
+from easel.gateway.errors import GATEWAY_MISTAKE, SyncRefused
 from easel.gateway.events import Events
 from easel.gateway.home import Home
 from easel.gateway.model_sync.status import ModelList, ModelStatus, reason
 from easel.gateway.process import Process, exit_words, inherited, last_lines
+from easel.remark import figure, remark, said_by
 
 _log = structlog.get_logger("easel.supply")
 _KIND = "models"
@@ -37,7 +38,7 @@ _GRACE = 4.0
 # A process that works says so every second, but for a file that it reads from end to end. One that says
 # nothing hangs on a file system that does not answer, and must not hold an endpoint for ever.
 _SILENCE = 1800.0
-_NOBODY_SAYS = "no gateway says yet how they are"
+_NOBODY_SAYS = remark("models_unknown", "no gateway says yet how they are")
 Given = Callable[[Endpoint], Awaitable[Mapping[str, str]]]
 
 
@@ -142,7 +143,7 @@ class ModelSync:
                 # One list that cannot be looked at must not keep the others back, nor itself.
                 except Exception:
                     _log.exception("cannot look after the models", endpoint=entry.endpoint)
-                    entry.ended("the gateway made a mistake; its log says which", time.monotonic())
+                    entry.ended(GATEWAY_MISTAKE, time.monotonic())
                 continue
             self._news.clear()
             pause = None if entry is None or entry.due is None else entry.due - now
@@ -166,9 +167,9 @@ class ModelSync:
         try:
             why = await self._attempt(entry, models, self._endpoints[name])
         except SyncRefused as error:
-            why = str(error)
+            why = said_by(error)
         except (OSError, ValueError) as error:  # a full disk, or an env no process can have
-            why = f"fetching cannot be started: {error}"
+            why = remark("fetch_no_start", "fetching cannot be started: {why}", why=error)
         finally:
             self._working = self._process = None
         if not self._wants(entry, models):
@@ -198,13 +199,17 @@ class ModelSync:
                     self._events.add(endpoint.name, None, _KIND, news)
             code = await process.wait()
         except TimeoutError:
-            return f"fetching said nothing for {self._silence:.0f} s and was ended: does the store answer?"
+            words = "fetching said nothing for {n} s and was ended: does the store answer?"
+            return remark("fetch_silent", words, n=figure(self._silence, ".0f"))
         finally:
             await process.stop()
         if code == 0:
             return ""
         said = reason(entry.failed, len(entry.models)) or entry.refused
-        return said or f"fetching {exit_words(code)}: {last_lines(log, 2) or 'without a word'}"
+        if said:
+            return said
+        last = last_lines(log, 2) or remark("without_a_word", "without a word")
+        return remark("fetch_ended", "fetching {how}: {said}", how=exit_words(code), said=last)
 
     def _wants(self, entry: ModelList, models: Sequence[str]) -> bool:
         """Whether an attempt is still for the list that the endpoint has."""

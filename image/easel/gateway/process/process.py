@@ -9,6 +9,8 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
+from easel.remark import remark
+
 # The gateway's own settings and keys, and the operator's, are no business of what it starts.
 _OWN = ("EASEL_DOOR", "EASEL_TOKEN", "EASEL_CONSOLE", "EASEL_ASSERTION")
 _WATCHDOG = Path(__file__).with_name("watchdog.py")
@@ -96,8 +98,10 @@ def inherited() -> dict[str, str]:
 def exit_words(code: int) -> str:
     """What an exit code says of a program's end."""
     if code == 137:
-        return "was killed (signal 9: often the machine ran out of memory)"
-    return f"was ended by signal {code - 128}" if code > 128 else f"ended with code {code}"
+        return remark("exit_killed", "was killed (signal 9: often the machine ran out of memory)")
+    if code > 128:
+        return remark("exit_signal", "was ended by signal {number}", number=code - 128)
+    return remark("exit_code", "ended with code {number}", number=code)
 
 
 def rotate(log: Path, limit: int = _LOG_LIMIT) -> None:

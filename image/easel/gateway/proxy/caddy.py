@@ -18,6 +18,7 @@ from easel.gateway.home import Home
 from easel.gateway.process import Process, last_lines
 from easel.gateway.proxy.caddyfile import caddyfile
 from easel.gateway.proxy.plan import Plan
+from easel.remark import remark
 
 _log = structlog.get_logger("easel.caddy")
 # Caddy reads the key that it shows the gateway from its environment, so that the file holds no secret.
@@ -121,7 +122,8 @@ class Caddy:
         if said := await _refusal(plan.admin_socket, self._text):
             self._text = before
             write_private(self._home.caddyfile, before, must=True)
-            raise GatewayError(f"Caddy refused the changed configuration: {said[-500:]}")
+            words = "Caddy refused the changed configuration: {said}"
+            raise GatewayError(remark("caddy_refused", words, said=said[-500:]))
 
     async def stop(self) -> None:
         """End it."""

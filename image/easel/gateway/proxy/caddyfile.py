@@ -11,8 +11,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import jinja2
+from markupsafe import escape
 
 from easel.gateway.errors import ConfigError
+from easel.gateway.language import COOKIE, LANGUAGES, Language, language
 from easel.gateway.proxy.plan import Plan
 
 # What Go's net/http says of a request's body that it cannot read. Of an answer's it says the same, but behind
@@ -30,7 +32,19 @@ _WORD = re.compile(r"[0-9A-Za-z.:*-]+")
 def caddyfile(plan: Plan) -> str:
     """The text of the Caddyfile. Raises ConfigError for a value that Caddy would take for configuration."""
     template = _TEMPLATES.get_template("Caddyfile.jinja")
-    return template.render(plan=plan, broken=_Written(json.dumps(BROKEN)), host_asked=_Written("{host}"))
+    return template.render(
+        plan=plan, broken=_Written(json.dumps(BROKEN)), host_asked=_Written("{host}"),
+        cookie=_Written(COOKIE),
+        others=[_again(language(code)) for code in LANGUAGES if code != "en"], again=_again(language("en")),
+    )  # fmt: skip
+
+
+def _again(speaks: Language) -> dict[str, _Written]:
+    """The page of a door whose replica or gateway does not answer: Caddy has to say it alone."""
+    texts = {name: _Written(escape(speaks.text(f"again.{name}"))) for name in ("title", "words")}
+    code = _Written(speaks.code)
+    page = _TEMPLATES.get_template("again.jinja").render(code=code, **texts)
+    return {"code": code, "page": _Written(page.replace("\n", ""))}
 
 
 class _Written(str):

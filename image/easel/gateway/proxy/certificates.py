@@ -8,15 +8,16 @@ from pathlib import Path
 
 from easel.gateway.config import CONSOLE
 from easel.gateway.events import Events
+from easel.remark import remark
 
-_GOT = {"certificate obtained successfully": "got", "certificate renewed successfully": "renewed"}
+_GOT, _RENEWED = "certificate obtained successfully", "certificate renewed successfully"
 _FAILED = "could not get certificate from issuer"
 # What an authority's refusal usually means for the team (RFC 8555, section 6.7).
 _ADVICE = {
-    "error:dns": "is the domain delegated to its name servers? `easel doctor` looks",
-    "error:connection": "the authority must reach ports 80 and 443 from the internet",
-    "error:rateLimited": "the authority's limit is reached, and ends by itself",
-    "error:caa": "a CAA record of the domain names another authority",
+    "error:dns": remark("acme_dns", "is the domain delegated to its name servers? `easel doctor` looks"),
+    "error:connection": remark("acme_ports", "the authority must reach ports 80 and 443 from the internet"),
+    "error:rateLimited": remark("acme_limit", "the authority's limit is reached, and ends by itself"),
+    "error:caa": remark("acme_caa", "a CAA record of the domain names another authority"),
 }
 _LONGEST = 400
 
@@ -38,19 +39,20 @@ class Certificates:
                 continue
             # The console is nobody's endpoint: what happens to it is told on the top of the page.
             owner = "team" if owner == CONSOLE else owner
-            if said in _GOT:
-                text = f"{_GOT[said]} the certificate of {host} from {record.get('issuer')}"
-                self._events.add(owner, None, "certificate", text)
-            elif said == _FAILED:
-                error = str(record.get("error", "it did not say why"))
-                advice = next((words for mark, words in _ADVICE.items() if mark in error), "")
+            issuer = str(record.get("issuer"))
+            if said == _GOT:
+                words = "got the certificate of {host} from {issuer}"
                 self._events.add(
-                    owner,
-                    None,
-                    "no-certificate",
-                    f"{record.get('issuer')} gave no certificate for {host}: {error[:_LONGEST]}"
-                    f"{f' ({advice})' if advice else ''}; it is asked again, less and less often",
+                    owner, None, "certificate", remark("certificate_got", words, host=host, issuer=issuer)
                 )
+            elif said == _RENEWED:
+                words = "renewed the certificate of {host} from {issuer}"
+                self._events.add(
+                    owner, None, "certificate", remark("certificate_renewed", words, host=host, issuer=issuer)
+                )
+            elif said == _FAILED:
+                refused = _refused(host, issuer, record.get("error"))
+                self._events.add(owner, None, "no-certificate", refused)
 
     def _new(self) -> Iterator[dict[str, object]]:
         if _size(self._log) < self._read:
@@ -69,6 +71,15 @@ class Certificates:
                 continue
             if isinstance(record, dict):
                 yield record
+
+
+def _refused(host: str, issuer: str, error: object) -> str:
+    why = remark("acme_silent", "it did not say why") if error is None else str(error)[:_LONGEST]
+    advice = next((words for mark, words in _ADVICE.items() if mark in str(error)), "")
+    if advice:
+        why = remark("acme_advice", "{why} ({advice})", why=why, advice=advice)
+    words = "{issuer} gave no certificate for {host}: {why}; it is asked again, less and less often"
+    return remark("certificate_none", words, issuer=issuer, host=host, why=why)
 
 
 def _size(path: Path) -> int:

@@ -13,6 +13,7 @@ from easel.gateway.replicas.open_requests import OpenRequests
 from easel.gateway.replicas.peers import Assignment, PeerEndpoint, Peers
 from easel.gateway.replicas.probe import Probe, Report, Vouch
 from easel.gateway.replicas.scale_signal import ScaleSignal
+from easel.gateway.replicas.sizing import BY_HAND
 from easel.gateway.replicas.spending import Ledger, Spending, month_of
 from easel.gateway.replicas.status import ReplicaStatus
 from easel.gateway.replicas.timeouts import ReplicaTimeouts

@@ -19,8 +19,10 @@ from easel.gateway.replicas.peers import PeerEndpoint, Peers
 from easel.gateway.replicas.routing import Routing
 from easel.gateway.replicas.scale_signal import ScaleSignal
 from easel.gateway.replicas.sizing import ClusterSizing, OwnSizing, Sizing
+from easel.remark import remark
 
 _log = structlog.get_logger("easel.fleet")
+GATEWAY_ENDS = remark("gateway_ends", "the gateway is being stopped or started again")
 # The endpoint's state is that of its best replica.
 _BEST: tuple[ReplicaState, ...] = ("ready", "loading", "starting", "failed", "draining", "asleep")
 # Seconds after which a given-up endpoint that somebody asks for is tried again: the cause may be gone.
@@ -89,11 +91,12 @@ class Fleet:
         if best is not None:
             return best.detail
         if self._held and (models := self.models) is not None:
-            what = "no GPU" if self.endpoint.shape.startswith("gpu.") else "nothing"
-            return f"{models.detail}; {what} runs yet"
+            if self.endpoint.shape.startswith("gpu."):
+                return remark("models_before_gpu", "{models}; no GPU runs yet", models=models.detail)
+            return remark("models_before_all", "{models}; nothing runs yet", models=models.detail)
         if self.endpoint.replicas.max == 0:
-            return "switched off: replicas.max is 0"
-        return self._sizing.resting or "nobody drew for a while"
+            return remark("switched_off", "switched off: replicas.max is 0")
+        return self._sizing.resting or remark("nobody_drew", "nobody drew for a while")
 
     @property
     def models(self) -> ModelStatus | None:
@@ -105,11 +108,12 @@ class Fleet:
     def pick(self, user: str, *, strict: bool) -> Replica | NotNow:
         """The replica for `user`, as `Routing.take` chooses it among those that are ready."""
         if self._closing:
-            return NotNow("draining", "the gateway is being stopped or started again", final=True)
+            return NotNow("draining", GATEWAY_ENDS, final=True)
         ready = [one for one in self.replicas if one.state == "ready" and not self._routing.missed(one)]
         if not ready:
             if self.state == "ready":
-                return NotNow("starting", "its replica went away; waiting for it, or for another one")
+                words = "its replica went away; waiting for it, or for another one"
+                return NotNow("starting", remark("replica_went", words))
             final = self.state == "failed" or self.endpoint.replicas.max == 0
             return NotNow(self.state, self.detail, final, 60 if final else 10)
         return self._routing.take(user, ready, strict=strict, concurrency=self.endpoint.concurrency)
@@ -118,9 +122,8 @@ class Fleet:
         """Nobody answered at `address`: it gets no more requests until it answers a poll."""
         gone = next((replica for replica in self.replicas if replica.address == address), None)
         if gone is not None and not self._routing.missed(gone):
-            self._backend.events.add(
-                self.endpoint.name, gone.id, "lost", "it went away with requests; they go to another one"
-            )
+            words = "it went away with requests; they go to another one"
+            self._backend.events.add(self.endpoint.name, gone.id, "lost", remark("replica_lost", words))
         self._routing.lost(address)
         self._hurry.set()
 
@@ -141,7 +144,8 @@ class Fleet:
         wakes = False
         if self.state == "asleep" and self.endpoint.replicas.max and not self._called:
             self._called = wakes = True
-            self._backend.events.add(self.endpoint.name, None, "waking", f"waking: {why}")
+            text = remark("waking_why", "waking: {why}", why=why)
+            self._backend.events.add(self.endpoint.name, None, "waking", text)
         self._load.ask()
         self._sizing.wake()
         if self.state != "ready":
@@ -189,11 +193,10 @@ class Fleet:
 
     async def wake(self, *, at_once: bool = False) -> None:
         """By hand: be awake, and try again what failed. `at_once`: without waiting for models."""
-        self.ask("by hand")
+        self.ask(remark("why_by_hand", "by hand"))
         if at_once and self._held:
-            self._backend.events.add(
-                self.endpoint.name, None, "models", "started by hand before the models are there"
-            )
+            text = remark("started_before_models", "started by hand before the models are there")
+            self._backend.events.add(self.endpoint.name, None, "models", text)
         self._at_once = self._at_once or at_once
         if self._models:
             self._models.hurry(self.endpoint.name)
@@ -210,7 +213,7 @@ class Fleet:
     def remember(self, awake: bool) -> None:
         """Go on as the gateway before did."""
         if awake:
-            self.ask("the gateway was started again")
+            self.ask(remark("why_gateway_again", "the gateway was started again"))
         self._sizing.remember(awake=awake)
 
     def linger(self) -> None:
@@ -270,7 +273,8 @@ class Fleet:
         if changed:
             self.replicas = await self._backend.replicas(name)
         if alive_before and not self.replicas:
-            self._backend.events.add(name, None, "asleep", f"asleep: {self.detail}")
+            text = remark("asleep_why", "asleep: {why}", why=self.detail)
+            self._backend.events.add(name, None, "asleep", text)
         async with self._looked:
             self._looked.notify_all()
 
@@ -280,9 +284,8 @@ class Fleet:
         let = allowed(count, alive, held=models is not None and models.holds and not self._at_once)
         before, self._held = self._held, let < count
         if self._held and not before:
-            self._backend.events.add(
-                self.endpoint.name, None, "models", "nothing is started before the models are there"
-            )
+            text = remark("nothing_before_models", "nothing is started before the models are there")
+            self._backend.events.add(self.endpoint.name, None, "models", text)
         # Nobody is waited for any more: whoever comes next is news.
         self._called = self._called and not self.replicas and count > 0
         return let

@@ -9,6 +9,7 @@ from typing import Literal
 
 from easel.gateway.replicas.backend import Work
 from easel.gateway.replicas.replica_http import REPORT, ReplicaHttp
+from easel.remark import from_json
 
 # What the gateway calls itself. No token can be called so: their names begin with a letter or a digit.
 GATEWAY = "@gateway"
@@ -17,6 +18,8 @@ METRICS = 4 * 1024 * 1024
 EXPOSITIONS = ("text/plain", "application/openmetrics-text")
 """How metrics are told. Anything else would be a page of the replica's in the console's place."""
 _MOST = 1_000_000
+# Letters of what a replica says of itself.
+_LONGEST = 500
 Phase = Literal["importing", "loading", "ready", "failed"]
 # Signs that a user asks something of an endpoint (`Keyring.vouch`).
 Vouch = Callable[[str, str], str]
@@ -53,7 +56,7 @@ class Probe:
                 queued=int(_number(body.get("queued", 0))),
                 idle_seconds=_number(body.get("idle_seconds", 0.0)),
             )
-            return Report(phase, str(body.get("detail") or "")[:500], work)
+            return Report(phase, _detail(body), work)
         except (ValueError, KeyError, TypeError, OverflowError):
             return None
 
@@ -74,6 +77,12 @@ class Probe:
     async def close(self) -> None:
         """Drop the connections."""
         await self.http.close()
+
+
+def _detail(body: dict[str, object]) -> str:
+    """A replica's own words, by their code where it gives one."""
+    said = from_json(body.get("remark"))
+    return said if said is not None and len(said) <= _LONGEST else str(body.get("detail") or "")[:_LONGEST]
 
 
 def _number(said: object) -> float:

@@ -11,7 +11,10 @@ from typing import Protocol
 
 from easel.gateway.replicas.autoscaler import Load, Scaling, wanted
 from easel.gateway.replicas.backend import Autoscaler, Backend, Replica
+from easel.remark import remark
 
+BY_HAND = remark("asleep_by_hand", "put to sleep by hand")
+"""Why an endpoint sleeps that somebody put to sleep."""
 Worth = Callable[[Replica], object]
 
 
@@ -61,7 +64,7 @@ class OwnSizing:
     @property
     def resting(self) -> str:
         """By hand, or not."""
-        return "put to sleep by hand" if self.asleep else ""
+        return BY_HAND if self.asleep else ""
 
     def remember(self, *, awake: bool) -> None:
         """Go on as the gateway before did."""

@@ -16,9 +16,17 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from easel.gateway.errors import ProviderError
+from easel.remark import figure, remark
 
 _HOUR = 3600.0
 _ATTEMPTS = 5
+_MONTHS = (
+    remark("month_january", "January"), remark("month_february", "February"), remark("month_march", "March"),
+    remark("month_april", "April"), remark("month_may", "May"), remark("month_june", "June"),
+    remark("month_july", "July"), remark("month_august", "August"), remark("month_september", "September"),
+    remark("month_october", "October"), remark("month_november", "November"),
+    remark("month_december", "December"),
+)  # fmt: skip
 # A month's sums by endpoint, in a cluster by pool of nodes: awake seconds and dollars.
 _Sums = dict[str, tuple[float, float]]
 
@@ -96,12 +104,18 @@ class Spending:
         if spent < monthly:
             return None
         hours = sum(seconds for seconds, _ in self._months.get(month_of(now), {}).values()) / _HOUR
-        month = datetime.fromtimestamp(now, UTC).strftime("%B")
         after = datetime.fromtimestamp(_next(now), UTC)
-        return (
-            f"the budget for {month} is spent: ${spent:,.2f} of ${monthly:,.0f}, {hours:,.1f} awake hours. "
-            f"Nothing wakes until {after.day} {after:%B}, or until somebody raises budget.monthly "
-            "(or sets budget.stop to false) and runs `pulumi up`"
+        return remark(
+            "budget_spent",
+            "the budget for {month} is spent: ${spent} of ${budget}, {hours} awake hours. Nothing wakes "
+            "until {day} {after}, or until somebody raises budget.monthly (or sets budget.stop to false) and "
+            "runs `pulumi up`",
+            month=_MONTHS[datetime.fromtimestamp(now, UTC).month - 1],
+            spent=figure(spent, ",.2f"),
+            budget=figure(monthly, ",.0f"),
+            hours=figure(hours, ",.1f"),
+            day=after.day,
+            after=_MONTHS[after.month - 1],
         )
 
     @property
@@ -118,9 +132,8 @@ class Spending:
             except ProviderError as error:
                 if not self._told and not error.passing:
                     self._told = True
-                    self._say(
-                        f"what the team spent cannot be kept, and would be forgotten by a restart: {error}"
-                    )
+                    words = "what the team spent cannot be kept, and would be forgotten by a restart: {why}"
+                    self._say(remark("spending_not_kept", words, why=error))
                 return
         self._told = False
 
@@ -154,7 +167,8 @@ class Spending:
                 for name, row in rows.items()
             }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            self._say(f"{self._ledger.place(_key(month))} is damaged ({error}): counting from what is known")
+            words = "{place} is damaged ({why}): counting from what is known"
+            self._say(remark("spending_damaged", words, place=self._ledger.place(_key(month)), why=error))
             return
         with self._lock:
             sums = self._months.setdefault(month, {})

@@ -16,6 +16,7 @@ from easel.models.kind import Kind
 from easel.models.model_file import ModelFile
 from easel.models.source_errors import BadAddress, Interrupted
 from easel.models.store import Store
+from easel.remark import said_by
 
 # The end of an address that says what the file is, where the file itself does not: "#type=upscaler". No
 # source is told of it.
@@ -73,7 +74,7 @@ def sync(
         except ModelError as error:
             where = str(getattr(error, "address", "") or getattr(error, "name", "") or "a model")
             failed.append((where, error))
-            told(Outcome("failed", where, str(error)))
+            told(Outcome("failed", where, said_by(error)))
             continue
         (added if one.fetched else there).append(one)
         told(Outcome("came" if one.fetched else "there", one.file.name))
@@ -86,7 +87,7 @@ def sync(
                     remove_model(store, file)
                 except FileError as error:
                     failed.append((file.name, error))
-                    told(Outcome("failed", file.name, str(error)))
+                    told(Outcome("failed", file.name, said_by(error)))
                     continue
                 removed.append(file)
                 told(Outcome("removed", file.name))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from functools import reduce
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from starlette.responses import HTMLResponse
 
+from easel.remark import as_json, remark
 from easel.studio.api.boards import boards
 from easel.studio.api.catalog import catalog
 from easel.studio.api.controlnet import controlnet
@@ -119,15 +121,25 @@ def _own(studio: Studio) -> APIRouter:
         """How busy the studio is, in pictures, for the gateway."""
         now = studio.engine.status()
         more = (now.width_reason, now.uncompiled) if now.phase == "ready" else ()
+        detail = _beside(one for one in (now.detail, *more) if one)
         return {
             "phase": now.phase,
-            "detail": " · ".join(filter(None, (now.detail, *more))),
+            "detail": detail,
+            "remark": as_json(detail) if detail else None,
             "running": now.running,
             "queued": now.queued,
             "idle_seconds": round(studio.activity.idle_seconds(now.idle_seconds), 3),
         }
 
     return routes
+
+
+def _beside(texts: Iterable[str]) -> str:
+    """Several sentences as one, each of which keeps its code."""
+    found = [*texts]
+    return reduce(
+        lambda one, other: remark("one_beside", "{one} · {other}", one=one, other=other), found or [""]
+    )
 
 
 def _rest(app: FastAPI) -> APIRouter:

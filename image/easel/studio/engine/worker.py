@@ -53,7 +53,7 @@ class Worker:
     def run(self, first: ModelFile | None) -> None:
         """Load `first`, then draw until the queue stops and what can be finished by then is."""
         if first is None:
-            self._say("ready", "no checkpoint yet")
+            self._say("ready", remark("engine_empty", "no checkpoint yet"))
         else:
             try:
                 self._switch(first)
@@ -178,7 +178,7 @@ class Worker:
         self._pace.loaded(file, seconds)
         self._observer.loaded(file, seconds, None)
         self._observer.resident(self._loop.at_hand.resident)
-        self._say("ready", f"serving {file.name}")
+        self._say("ready", remark("engine_serving", "serving {name}", name=file.name))
         self._served(file)
 
     def _begin(self) -> None:

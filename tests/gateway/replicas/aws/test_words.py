@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easel.gateway.aws.calls import aws_error
+from easel.gateway.language import language
 from easel.gateway.replicas.aws.activities import HOPELESS, notice
 from easel.gateway.replicas.aws.auto_scaling_group import Ec2Instance, GroupInstance, read_ec2, read_group
+from easel.gateway.replicas.aws.host_words import host_words
 from easel.gateway.replicas.aws.observed_state import observed
 from easel.gateway.replicas.backend import Work
 from easel.gateway.replicas.probe import Report
@@ -209,6 +211,35 @@ def test_any_activity_can_be_read(fields: dict[str, str]) -> None:
     """AWS may write what it likes."""
     found = notice(fields)
     assert found is None or found.text
+
+
+@pytest.mark.parametrize(
+    ("why", "german"),
+    [
+        ("", ""),
+        ("starting the container", "startet den Container"),
+        ("prepared: stopped until somebody draws", "vorbereitet: angehalten, bis jemand zeichnet"),
+        (
+            "interrupted: AWS takes this spot instance back at 2026-11-30T14:00:00Z",
+            "unterbrochen: AWS nimmt diese Spot-Instanz um 2026-11-30T14:00:00Z zurück",
+        ),
+        (
+            "the container says that it failed: no GPU",
+            "der Container meldet, dass er gescheitert ist: no GPU",
+        ),
+        ("no answer within 900 s: loading xl /2", "keine Antwort in 900 s: loading xl /2"),
+        ("cannot pull a.b/c@sha256:1: denied", "a.b/c@sha256:1 lässt sich nicht holen: denied"),
+        ("cannot make the container: x", "der Container lässt sich nicht anlegen: x"),
+        ("models of fs-1 does not answer", "models of fs-1 antwortet nicht"),
+        ("start 3 after: the container ended code 1", "Start 3 nach: the container ended code 1"),
+        ("public.ecr.aws/easel/studio:1", "public.ecr.aws/easel/studio:1"),
+    ],
+)
+def test_a_hosts_tag_is_said_in_german(why: str, german: str) -> None:
+    """Of the few sentences that hosts tag; what they quote, and what is not known, stays as it is."""
+    said = host_words(why)
+    assert said == why
+    assert language("de").say(said) == german
 
 
 def test_described_as_aws_does() -> None:

@@ -4,5 +4,5 @@ Nothing else speaks to the provider. What needs its protocol's libraries is impo
 """
 
 from easel.gateway.access.oidc.client_secret import ClientSecret
-from easel.gateway.access.oidc.login import Login
+from easel.gateway.access.oidc.login import NO_ANSWER, Login
 from easel.gateway.access.oidc.membership import is_member

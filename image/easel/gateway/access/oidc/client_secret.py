@@ -7,6 +7,8 @@ import asyncio
 import json
 import os
 
+from easel.remark import remark
+
 VARIABLE = "EASEL_OIDC_CLIENT_SECRET"
 
 
@@ -36,14 +38,15 @@ def _fetch(name: str, region: str | None) -> str:
     parts = name.split(":")
     region = parts[3] if name.startswith("arn:") and len(parts) > 3 else region
     if not region:
-        raise SecretMissing(f"members.client_secret: {name} names no region: write its ARN")
+        words = "members.client_secret: {name} names no region: write its ARN"
+        raise SecretMissing(remark("client_secret_region", words, name=name))
     aws = Aws(region, attempts=2)
     try:
         answer = aws.call("secretsmanager", "get_secret_value", {"SecretId": name})
     except AwsError as error:
-        raise SecretMissing(
-            f"members.client_secret: {name} cannot be read: {error}. On one machine set {VARIABLE} instead"
-        ) from None
+        words = "members.client_secret: {name} cannot be read: {why}. On one machine set {variable} instead"
+        text = remark("client_secret_unread", words, name=name, why=error, variable=VARIABLE)
+        raise SecretMissing(text) from None
     finally:
         aws.close()
     return _text(answer.get("SecretString"), name)
@@ -59,7 +62,8 @@ def _text(value: object, name: str) -> str:
             found = None
         text = found.strip() if isinstance(found, str) else ""
     if not text:
-        raise SecretMissing(
-            f"members.client_secret: {name} has no text: store the secret itself, or JSON with client_secret"
+        words = (
+            "members.client_secret: {name} has no text: store the secret itself, or JSON with client_secret"
         )
+        raise SecretMissing(remark("client_secret_empty", words, name=name))
     return text

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from easel.remark import figure, remark
+
 # Seconds for one answer as a whole, and for each of its steps; bytes of its body. Entra's keys are 30 kB.
 _WHOLE = 8.0
 _STEP = 5.0
@@ -36,7 +38,9 @@ class ProviderHttp:
             async with asyncio.timeout(_WHOLE):
                 status, content = await self._answer(method, url, body, headers or {})
         except TimeoutError:
-            raise HttpFailed(f"{_place(url)} did not answer within {_WHOLE:.0f} s") from None
+            words = "{place} did not answer within {n} s"
+            text = remark("provider_silent", words, place=_place(url), n=figure(_WHOLE, ".0f"))
+            raise HttpFailed(text) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise HttpFailed(f"{_place(url)}: {type(error).__name__}: {error}"[:300]) from None
         try:
@@ -44,7 +48,8 @@ class ProviderHttp:
         except (ValueError, RecursionError):
             data = None
         if not isinstance(data, dict):
-            raise HttpFailed(f"{_place(url)} answered {status} without a JSON object")
+            words = "{place} answered {status} without a JSON object"
+            raise HttpFailed(remark("provider_no_json", words, place=_place(url), status=str(status)))
         return status, data
 
     async def _answer(
@@ -60,17 +65,23 @@ class ProviderHttp:
             client.stream(method, url, content=body, headers=asked) as answer,
         ):
             if answer.is_redirect:
-                raise HttpFailed(
-                    f"{_place(url)} redirects to {_place(answer.headers.get('location', ''))}, "
-                    "which is not followed: name the address that answers itself"
+                words = (
+                    "{place} redirects to {there}, which is not followed: name the address that answers "
+                    "itself"
                 )
+                there = _place(answer.headers.get("location", ""))
+                raise HttpFailed(remark("provider_redirects", words, place=_place(url), there=there))
             if answer.headers.get("content-encoding", "identity") != "identity":
-                raise HttpFailed(f"{_place(url)} answered compressed, which was not asked for")
+                words = "{place} answered compressed, which was not asked for"
+                raise HttpFailed(remark("provider_compressed", words, place=_place(url)))
             content = b""
             async for chunk in answer.aiter_raw():
                 content += chunk
                 if len(content) > _LIMIT:
-                    raise HttpFailed(f"{_place(url)} answered more than {_LIMIT} bytes")
+                    words = "{place} answered more than {n} bytes"
+                    raise HttpFailed(
+                        remark("provider_too_much", words, place=_place(url), n=figure(_LIMIT, "d"))
+                    )
             return answer.status_code, content
 
 

@@ -13,6 +13,8 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
+from easel.remark import remark
+
 # Never `none`, and never one with a shared key: a public key would be taken for it.
 _KINDS: Mapping[str, type[RSAKey] | type[ECKey]] = {"RS256": RSAKey, "ES256": ECKey}
 _RSA_BITS = 2048
@@ -43,15 +45,16 @@ class Expected:
 def verified(token: object, keys: Sequence[Any], expected: Expected) -> dict[str, Any]:
     """The claims of an ID token that is genuine, in time, for us and for this sign-in. Raises BadToken."""
     if not isinstance(token, str) or not token.isascii() or len(token) > _LONGEST:
-        raise BadToken("the answer has no ID token: the client must be allowed the scope openid")
+        words = "the answer has no ID token: the client must be allowed the scope openid"
+        raise BadToken(remark("id_token_missing", words))
     header, claims = _signed(token, keys)
     for moment in ("exp", "iat", "nbf"):
         value = claims.get(moment, 0)
         # JSON as Python reads it has Infinity, and true is a number.
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise BadToken(f"{moment} is not a moment")
+            raise BadToken(remark("id_token_moment", "{name} is not a moment", name=moment))
     if not isinstance(claims.get("sub"), str) or not claims["sub"]:
-        raise BadToken("sub is missing")
+        raise BadToken(remark("id_token_sub", "sub is missing"))
     now = int(time.time())
     must: dict[str, Any] = {
         "iss": {"essential": True, "value": expected.issuer},
@@ -65,11 +68,14 @@ def verified(token: object, keys: Sequence[Any], expected: Expected) -> dict[str
     try:
         CodeIDToken(claims, header, must, about).validate(now, _SKEW)
     except JoseError as error:
-        raise BadToken(f"{error}; if it is about time, see that the gateway's clock is right"[:300]) from None
+        words = "{why}; if it is about time, see that the gateway's clock is right"
+        raise BadToken(remark("id_token_invalid", words, why=str(error)[:220])) from None
     except (ValueError, TypeError, AttributeError) as error:
-        raise BadToken(f"a claim is of the wrong kind: {error}"[:300]) from None
+        words = "a claim is of the wrong kind: {why}"
+        raise BadToken(remark("id_token_claim", words, why=str(error)[:270])) from None
     if claims["iat"] < now - _OLDEST:
-        raise BadToken(f"iat: it was made more than {_OLDEST} s ago")
+        words = "iat: it was made more than {n} s ago"
+        raise BadToken(remark("id_token_old", words, n=_OLDEST))
     return claims
 
 
@@ -77,11 +83,13 @@ def _signed(token: str, keys: Sequence[Any]) -> tuple[dict[str, Any], dict[str, 
     try:
         header = jws.extract_compact(token.encode()).headers()
     except (JoseError, ValueError, TypeError, AttributeError):
-        raise BadToken("it is no JSON Web Token") from None
+        raise BadToken(remark("id_token_no_jwt", "it is no JSON Web Token")) from None
     algorithm, name = header.get("alg"), header.get("kid")
     kind = _KINDS.get(algorithm) if isinstance(algorithm, str) else None
     if kind is None or algorithm is None:
-        raise BadToken(f"signed with {algorithm!r:.40}: only {' and '.join(_KINDS)} count")
+        words = "signed with {algorithm}: only {known} count"
+        known = ", ".join(_KINDS)
+        raise BadToken(remark("id_token_algorithm", words, algorithm=repr(algorithm)[:40], known=known))
     candidates = [
         key
         for key in keys
@@ -102,8 +110,9 @@ def _signed(token: str, keys: Sequence[Any]) -> tuple[dict[str, Any], dict[str, 
             continue
         return dict(found.header), dict(found.claims)
     if candidates and name is not None:
-        raise BadToken("the signature is not the provider's")
-    raise UnknownKey("signed by a key that the provider's jwks_uri does not have")
+        raise BadToken(remark("id_token_signature", "the signature is not the provider's"))
+    words = "signed by a key that the provider's jwks_uri does not have"
+    raise UnknownKey(remark("id_token_key", words))
 
 
 _PUBLIC = {"kty", "n", "e", "crv", "x", "y"}

@@ -17,6 +17,7 @@ from easel.gateway.access.oidc.membership import member_name
 from easel.gateway.config import CONSOLE, Members, Team
 from easel.gateway.errors import LoginFailed
 from easel.gateway.events import Events
+from easel.remark import remark
 
 if TYPE_CHECKING:
     from easel.gateway.access.oidc.provider import Provider
@@ -25,6 +26,11 @@ _log = structlog.get_logger("easel.gateway")
 # Seconds after which the same trouble is told again.
 _TOLD_AGAIN = 600.0
 _LONGEST_CODE = 8192
+NO_ANSWER = remark("login_no_answer", "this is no answer to a sign-in; sign in again")
+_OTHER_PROVIDER = remark(
+    "login_other_provider", "this answer is not of the provider that was asked; sign in again"
+)
+_NOT_SET_UP = remark("login_not_set_up", "single sign-on is not set up here; use a link or a token")
 
 
 @dataclass(frozen=True)
@@ -121,14 +127,14 @@ class Login:
     ) -> LoginResult:
         provider = await self._ready(members)
         if not await provider.came_from(answer.get("iss")):
-            raise LoginFailed(400, "this answer is not of the provider that was asked; sign in again")
+            raise LoginFailed(400, _OTHER_PROVIDER)
         if "error" in answer:
             if login.quiet:
                 return LoginResult(None, login.target)
             raise _refused(members, answer["error"], answer.get("error_description", ""))
         code = answer.get("code", "")
         if not 0 < len(code) <= _LONGEST_CODE or not code.isprintable():
-            raise LoginFailed(400, "this is no answer to a sign-in; sign in again")
+            raise LoginFailed(400, NO_ANSWER)
         claims = await provider.claims(code, redirect_uri, login.verifier, login.nonce)
         return LoginResult(member_name(members, claims), login.target)
 
@@ -149,7 +155,7 @@ class Login:
 
     def _members(self) -> Members:
         if (members := self.members) is None:
-            raise LoginFailed(404, "single sign-on is not set up here; use a link or a token")
+            raise LoginFailed(404, _NOT_SET_UP)
         return members
 
     def _heard(self, endpoint: str, error: LoginFailed) -> LoginFailed:
@@ -168,7 +174,7 @@ class Login:
 
 def _answer(query: Mapping[str, Sequence[str]]) -> dict[str, str]:
     if any(len(values) != 1 for values in query.values()):
-        raise LoginFailed(400, "this is no answer to a sign-in; sign in again")
+        raise LoginFailed(400, NO_ANSWER)
     return {name: values[0] for name, values in query.items()}
 
 
@@ -176,6 +182,8 @@ def _refused(members: Members, error: str, description: str) -> LoginFailed:
     # The caller wrote these: for the log, cut, and never onto a page.
     detail = f"{members.provider} answered {error[:60]!r}: {description[:200]!r}"
     if error == "access_denied":
-        words = f"{members.provider} did not let you in, or you did not want to"
-        return LoginFailed(403, words, detail, outsider=True)
-    return LoginFailed(400, f"{members.provider} did not sign you in; try again", detail)
+        words = "{provider} did not let you in, or you did not want to"
+        said = remark("login_not_let_in", words, provider=members.provider)
+        return LoginFailed(403, said, detail, outsider=True)
+    words = "{provider} did not sign you in; try again"
+    return LoginFailed(400, remark("login_not_signed_in", words, provider=members.provider), detail)

@@ -29,6 +29,7 @@ from easel.gateway.access import (
     set_cookie,
 )
 from easel.gateway.errors import LoginFailed
+from easel.remark import remark
 
 # Seconds that a person may take to sign in.
 _LASTS = 600
@@ -89,9 +90,11 @@ class LoginStates:
         keys = [key for key, _, age in self._cookies(endpoint, request) if age < _LASTS]
         key = next((key for key in keys if hmac.compare_digest(_hash(key), digest)), None)
         if key is None:
-            raise LoginFailed(400, "this sign-in was begun in another browser or too long ago; sign in again")
+            words = "this sign-in was begun in another browser or too long ago; sign in again"
+            raise LoginFailed(400, remark("login_other_browser", words))
         if not self._first_use(number):
-            raise LoginFailed(400, "this sign-in was used already; sign in again")
+            words = "this sign-in was used already; sign in again"
+            raise LoginFailed(400, remark("login_used", words))
         # The one that it was begun with, which another may have replaced meanwhile.
         secret = next((one for one in self._keyring.counting if _hash(one) == fields["s"]), "")
         if not secret:
@@ -156,7 +159,8 @@ def _derived(what: str, secret: str, key: str, number: str) -> str:
 
 
 def _not_begun() -> LoginFailed:
-    return LoginFailed(400, "this sign-in took too long, or was not begun here; sign in again")
+    words = "this sign-in took too long, or was not begun here; sign in again"
+    return LoginFailed(400, remark("login_not_begun", words))
 
 
 def _name(endpoint: str) -> str:

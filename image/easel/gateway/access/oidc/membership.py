@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import reduce
 from typing import Any
 
 from easel.gateway.config import Members
 from easel.gateway.errors import LoginFailed, provider_failed
+from easel.remark import remark
 
 # What goes into a header, a log and a folder's name without a second thought. A `/` is left out: token names
 # and browsers are parted by it.
@@ -24,29 +26,40 @@ def member_name(members: Members, claims: Mapping[str, Any]) -> str:
     """
     mail = claims.get("email")
     if not isinstance(mail, str) or not mail:
-        raise LoginFailed(
-            403, f"{members.provider} does not tell us your mail address, and members are known by it"
-        )
+        words = "{provider} does not tell us your mail address, and members are known by it"
+        raise LoginFailed(403, remark("member_no_mail", words, provider=members.provider))
     local, _, domain = mail.rpartition("@")
     # Before anything is lowered: the Kelvin sign becomes a plain k.
     if not domain.isascii() or domain.lower() not in members.domains or not local or "@" in local:
         raise LoginFailed(
             403,
-            f"your account at {members.provider} is not of this team, whose people have an address at "
-            f"{' or '.join(members.domains)}",
+            remark(
+                "member_outsider",
+                "your account at {provider} is not of this team, whose people have an address at {domains}",
+                provider=members.provider,
+                domains=_one_of(members.domains),
+            ),
             outsider=True,
         )
     if not _verified(members, claims):
         raise LoginFailed(
             403,
-            f"{members.provider} has not verified that your mail address is yours; verify it there, "
-            "then sign in again",
+            remark(
+                "member_unverified",
+                "{provider} has not verified that your mail address is yours; verify it there, then sign in "
+                "again",
+                provider=members.provider,
+            ),
             outsider=True,
         )
     if not _PLAIN.fullmatch(local):
         subject = f"{members.issuer} {claims.get('sub')}"
         local = f"member-{hashlib.sha256(subject.encode('utf-8', 'replace')).hexdigest()[:24]}"
     return f"{local}@{domain}".lower()
+
+
+def _one_of(names: Iterable[str]) -> str:
+    return reduce(lambda one, other: remark("one_or_other", "{one} or {other}", one=one, other=other), names)
 
 
 def _verified(members: Members, claims: Mapping[str, Any]) -> bool:
@@ -56,9 +69,13 @@ def _verified(members: Members, claims: Mapping[str, Any]) -> bool:
         # Whoever set it up has to mend it, and nobody gets in before.
         raise provider_failed(
             members.provider,
-            f"single sign-on: the ID token has no {members.verified_by}: Microsoft Entra needs the optional "
-            "claims email and xms_edov in the application's ID token, and members.verified_by: xms_edov "
-            "(docs/how-to/sign-on.md)",
+            remark(
+                "sign_on_claim_missing",
+                "single sign-on: the ID token has no {claim}: Microsoft Entra needs the optional claims "
+                "email and xms_edov in the application's ID token, and members.verified_by: xms_edov "
+                "(docs/how-to/sign-on.md)",
+                claim=members.verified_by,
+            ),
         )
     if members.verified_by == "email_verified":
         return said is True

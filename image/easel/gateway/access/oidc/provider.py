@@ -20,6 +20,7 @@ from easel.gateway.access.oidc.http import HttpFailed, ProviderHttp
 from easel.gateway.access.oidc.id_token import BadToken, Expected, UnknownKey, verified
 from easel.gateway.config import Members, reached_safely
 from easel.gateway.errors import LoginFailed, provider_failed
+from easel.remark import remark, said_by
 
 # Seconds: how long what the provider says of itself is believed, how long while it does not answer, and how
 # soon one that failed is asked again.
@@ -82,7 +83,9 @@ class Provider:
         try:
             claims = await self._verified(metadata, answer.get("id_token"), expected)
         except BadToken as error:
-            raise self._failed(f"its ID token does not count: {error}") from None
+            raise self._failed(
+                remark("id_token_worthless", "its ID token does not count: {why}", why=error)
+            ) from None
         # Not beside xms_edov, which the ID token says of its own address and of no other.
         told_there = self.members.verified_by == "email_verified" and "userinfo_endpoint" in metadata
         if "email" not in claims and access is not None and told_there:
@@ -114,27 +117,28 @@ class Provider:
                 {"Content-Type": "application/x-www-form-urlencoded;charset=UTF-8"}, body,
             )  # fmt: skip
         except UnicodeError:
-            raise self._failed("the client's secret has letters that HTTP cannot carry") from None
+            raise self._failed(
+                remark("secret_letters", "the client's secret has letters that HTTP cannot carry")
+            ) from None
         status, answer = await self._ask("POST", where, body=body, headers=headers)
         if status != 200:
             error = _words(answer.get("error"))
             if error == "invalid_grant":
-                raise LoginFailed(400, "this sign-in is used up or took too long; sign in again")
+                words = "this sign-in is used up or took too long; sign in again"
+                raise LoginFailed(400, remark("login_late", words))
             if error in ("invalid_client", "unauthorized_client"):
                 # Perhaps it was changed meanwhile.
                 self._known_secret = None
-                hint = ": see that members.client_id and the client's secret are those that it shows"
-            else:
-                hint = ""
-            said = _words(answer.get("error_description"))
-            told = f"{metadata['token_endpoint']} answered {status} {error} {said}".strip() + hint
-            raise self._failed(told.replace(secret, "…") if secret else told)
+            said = f"{error} {_words(answer.get('error_description'))}".strip()
+            # It may have been given the secret back.
+            raise self._failed(_answered(where, status, said.replace(secret, "…") if secret else said))
         return answer
 
     async def _asked(self, where: str, access: str, subject: str) -> dict[str, Any]:
         status, answer = await self._ask("GET", where, headers={"Authorization": f"Bearer {access}"})
         if status != 200 or answer.get("sub") != subject:
-            raise self._failed(f"{where} answered {status}, and not about who signed in")
+            words = "{place} answered {status}, and not about who signed in"
+            raise self._failed(remark("provider_nobody", words, place=where, status=str(status)))
         return {name: answer[name] for name in ("email", "email_verified") if name in answer}
 
     async def _client_secret(self) -> str | None:
@@ -142,7 +146,7 @@ class Provider:
             try:
                 self._known_secret = (await self._secret(),)
             except SecretMissing as error:
-                raise self._failed(str(error)) from None
+                raise self._failed(said_by(error)) from None
         return self._known_secret[0]
 
     async def _discovered(self) -> dict[str, Any]:
@@ -168,7 +172,7 @@ class Provider:
             try:
                 status, answer = await self._ask("GET", where)
                 if status != 200:
-                    raise self._failed(f"{where} answered {status}")
+                    raise self._failed(_answered(where, status, ""))
                 check(where, answer)
             except LoginFailed as error:
                 kept.failed, kept.failed_at = error, time.monotonic()
@@ -181,21 +185,25 @@ class Provider:
     def _sound(self, where: str, metadata: dict[str, Any]) -> None:
         issuer = metadata.get("issuer")
         if issuer != self.members.issuer:
-            raise self._failed(
-                f"{where} is of another issuer, {_words(issuer)!r}; members.issuer is "
-                f"{self.members.issuer!r} and must be the same to the letter"
+            words = (
+                "{place} is of another issuer, {issuer}; members.issuer is {expected} and must be the same "
+                "to the letter"
             )
+            there, expected = repr(_words(issuer)), repr(self.members.issuer)
+            raise self._failed(remark("provider_issuer", words, place=where, issuer=there, expected=expected))
         # To this machine only from this machine: a provider elsewhere must not point us inwards.
         inside = self.members.issuer.startswith("http://")
         for name in (*_PLACES, "userinfo_endpoint"):
             if (name in _PLACES or name in metadata) and not reached_safely(
                 metadata.get(name), loopback=inside
             ):
-                raise self._failed(f"{where}: {name} is not an https address: {_words(metadata.get(name))!r}")
+                words = "{place}: {name} is not an https address: {found}"
+                found = repr(_words(metadata.get(name)))
+                raise self._failed(remark("provider_no_https", words, place=where, name=name, found=found))
 
     def _has_keys(self, where: str, answer: dict[str, Any]) -> None:
         if not isinstance(answer.get("keys"), list):
-            raise self._failed(f"{where} has no list of keys")
+            raise self._failed(remark("provider_no_keys", "{place} has no list of keys", place=where))
 
     async def _ask(
         self, method: str, url: str, *, body: str | None = None, headers: dict[str, str] | None = None
@@ -203,10 +211,25 @@ class Provider:
         try:
             return await self._fetch(method, url, body=body, headers=headers)
         except HttpFailed as error:
-            raise self._failed(str(error)) from None
+            raise self._failed(said_by(error)) from None
 
     def _failed(self, detail: str) -> LoginFailed:
-        return provider_failed(self.members.provider, f"single sign-on: {detail}")
+        return provider_failed(self.members.provider, remark("sign_on", "single sign-on: {why}", why=detail))
+
+
+def _answered(where: str, status: int, said: str) -> str:
+    """What a provider answered that gave no token, and what it usually means."""
+    place = where.partition("?")[0]
+    if said.startswith(("invalid_client", "unauthorized_client")):
+        words = (
+            "{place} answered {status} {said}: see that members.client_id and the client's secret are those "
+            "that it shows"
+        )
+        return remark("provider_client", words, place=place, status=str(status), said=said)
+    if said:
+        words = "{place} answered {status} {said}"
+        return remark("provider_answered_so", words, place=place, status=str(status), said=said)
+    return remark("provider_answered", "{place} answered {status}", place=place, status=str(status))
 
 
 def _words(value: object) -> str:

@@ -2,6 +2,7 @@
 // server; this swaps those parts and calls the operator API.
 
 const byId = (id) => document.getElementById(id)
+const said = byId("words").dataset
 let source = null
 
 async function look() {
@@ -9,6 +10,8 @@ async function look() {
   try {
     const answer = await fetch("/live", { cache: "no-store" })
     if (answer.status === 401) return location.reload()
+    // Another language was chosen, in another tab perhaps.
+    if (answer.ok && answer.headers.get("Content-Language") !== document.documentElement.lang) return location.reload()
     if (!answer.ok) throw new Error(answer.statusText)
     byId("lost").hidden = true
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html")
@@ -38,20 +41,20 @@ async function call(method, path, body) {
   const headers = body ? { "Content-Type": "application/json" } : {}
   const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) })
   const content = await answer.json().catch(() => ({}))
-  if (!answer.ok) throw new Error(content.detail || `${answer.status} ${answer.statusText}`)
+  if (!answer.ok) throw new Error(content.words || content.detail || `${answer.status} ${answer.statusText}`)
   return content
 }
 
 async function copy(button, text) {
   await navigator.clipboard.writeText(text)
   const words = button.textContent
-  button.textContent = "Copied"
+  button.textContent = said.copied
   setTimeout(() => (button.textContent = words), 1500)
 }
 
 function follow(which) {
   const [endpoint, replica] = which.split("/")
-  byId("logs-title").textContent = `${endpoint} · replica ${replica}`
+  byId("logs-title").textContent = said.replica.replace("{endpoint}", endpoint).replace("{replica}", replica)
   const lines = byId("lines")
   lines.textContent = ""
   source = new EventSource(`/logs/${encodeURIComponent(endpoint)}/${encodeURIComponent(replica)}/follow`)
@@ -76,6 +79,18 @@ function readable(line) {
   }
 }
 
+byId("language").addEventListener("change", (event) => {
+  const secure = location.protocol === "https:" ? "; Secure" : ""
+  document.cookie = `${said.cookie}=${event.target.value}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`
+  location.reload()
+})
+
+// When it was, by the clock of whoever points at it.
+document.addEventListener("pointerover", (event) => {
+  const time = event.target.closest?.("time[datetime]:not([title])")
+  if (time) time.title = new Date(time.dateTime).toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium" })
+})
+
 byId("logs").addEventListener("close", () => source?.close())
 
 document.addEventListener("click", async (event) => {
@@ -92,7 +107,7 @@ document.addEventListener("click", async (event) => {
     await call("POST", `/api/endpoints/${encodeURIComponent(endpoint)}/${verb}`).catch((error) => alert(error.message))
     setTimeout(() => (button.disabled = false), 1000)
   }
-  if (revoke && confirm(`Revoke ${revoke}? Whoever uses it is signed out at once.`)) {
+  if (revoke && confirm(said.sure.replace("{name}", revoke))) {
     await call("DELETE", `/api/tokens/${encodeURIComponent(endpoint)}/${encodeURIComponent(revoke)}`).catch((error) => alert(error.message))
     location.hash = endpoint
     location.reload()

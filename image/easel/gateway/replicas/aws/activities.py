@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from easel.remark import Remark, figure, remark
+
 Kind = Literal[
     "capacity", "spot", "spot-quota", "quota", "full", "plan", "image", "template", "key", "denied",
     "abandoned", "health", "launch",
@@ -38,90 +40,132 @@ class Notice:
         return self.kind in HOPELESS
 
 
-_LIMITS = "Service Quotas, Amazon EC2"
-_SHAPED: tuple[tuple[Kind, str, str], ...] = (
+_SHAPED: tuple[tuple[Kind, str, Remark], ...] = (
     (
         # Before "InvalidParameter…", which is its code.
         "plan",
         r"not eligible for Free Tier",
-        "the AWS account is on the free plan, which has no such instances: upgrade it to the paid plan, "
-        "by `aws freetier upgrade-account-plan --account-plan-type PAID` or on the console's home page",
+        remark(
+            "aws_free_plan",
+            "the AWS account is on the free plan, which has no such instances: upgrade it to the paid plan, "
+            "by `aws freetier upgrade-account-plan --account-plan-type PAID` or on the console's home page",
+        ),
     ),
     (
         "quota",
         r"VcpuLimitExceeded|vCPU (capacity|limit)|InstanceLimitExceeded|quota.{0,40}exceeded",
-        f"the account's quota is too small: ask for more under {_LIMITS}, "
-        "“Running On-Demand G and VT instances” (or the family's own line; it counts vCPUs)",
+        remark(
+            "aws_quota",
+            "the account's quota is too small: ask for more under Service Quotas, Amazon EC2, "
+            "“Running On-Demand G and VT instances” (or the family's own line; it counts vCPUs)",
+        ),
     ),
     (
         "spot-quota",
         r"MaxSpotInstanceCountExceeded|Max spot instance count",
-        f"the account's spot quota is too small: ask for more under {_LIMITS}, "
-        "“All G and VT Spot Instance Requests”, or set capacity to on-demand",
+        remark(
+            "aws_spot_quota",
+            "the account's spot quota is too small: ask for more under Service Quotas, Amazon EC2, "
+            "“All G and VT Spot Instance Requests”, or set capacity to on-demand",
+        ),
     ),
     (
         "spot",
         r"SpotMaxPriceTooLow|Spot (request )?price.{0,60}lower",
-        "the spot price is above what is offered; the group tries again",
+        remark("aws_spot_price", "the spot price is above what is offered; the group tries again"),
     ),
     (
         "spot",
         r"no Spot capacity|Spot Instances\. (InsufficientInstance|UnfulfillableCapacity)",
-        "AWS has no spot capacity now; the group tries its other zones and types, and again later",
+        remark(
+            "aws_no_spot",
+            "AWS has no spot capacity now; the group tries its other zones and types, and again later",
+        ),
     ),
     (
         "capacity",
         r"Insufficient(Instance|Host|Reserved\w*)?Capacity|sufficient .{0,60}capacity"
         r"|UnfulfillableCapacity",
-        "AWS has none to give now; the group tries its other zones and types, and again later",
+        remark(
+            "aws_no_capacity",
+            "AWS has none to give now; the group tries its other zones and types, and again later",
+        ),
     ),
     (
         # By the code it is "Unsupported", as is a configuration that no zone takes.
         "capacity",
         r"not supported in your requested Availability Zone",
-        "AWS does not sell this type in that zone; the group tries its other zones and types",
+        remark(
+            "aws_not_in_zone",
+            "AWS does not sell this type in that zone; the group tries its other zones and types",
+        ),
     ),
     (
         "template",
         r"requested configuration is currently not supported|Unsupported",
-        "AWS takes this type with this machine image nowhere: give the stack another shape",
+        remark(
+            "aws_nowhere", "AWS takes this type with this machine image nowhere: give the stack another shape"
+        ),
     ),
     (
         "image",
         r"InvalidAMIID|(AMI|image id).{0,60}(not exist|pending|not authorized|deregistered)"
         r"|Not authorized for images",
-        "the machine image cannot be used: `easel doctor` offers a newer one; `pulumi up` sets it",
+        remark(
+            "aws_image",
+            "the machine image cannot be used: `easel doctor` offers a newer one; `pulumi up` sets it",
+        ),
     ),
     (
         "key",
         r"KMS|Client\.InternalError|Client error on launch",
-        "the disk's encryption key cannot be used: its policy must let Auto Scaling's service role use it",
+        remark(
+            "aws_key",
+            "the disk's encryption key cannot be used: its policy must let Auto Scaling's service role use "
+            "it",
+        ),
     ),
     (
         "denied",
         r"UnauthorizedOperation|not authorized to perform|AccessDenied|AuthFailure|service-linked role",
-        "Auto Scaling may not launch it: see its service-linked role and the organisation's policies",
+        remark(
+            "aws_launch_denied",
+            "Auto Scaling may not launch it: see its service-linked role and the organisation's policies",
+        ),
     ),
     (
         "abandoned",
         r"Lifecycle Action.{0,120}(abandoned|ABANDON)|Heartbeat Timeout|complete user's Lifecycle",
-        "the instance did not become ready in time: read its log",
+        remark("aws_abandoned", "the instance did not become ready in time: read its log"),
     ),
     (
         "template",
         r"launch (template|configuration).{0,80}(not|invalid|no longer)|security group.{0,60}not exist"
         r"|InvalidGroup|InvalidSubnet|subnet.{0,40}not exist|Invalid(Parameter|BlockDevice)"
         r"|IamInstanceProfile|instance profile|Invalid device name",
-        "what the instance is made of does not hold together: `pulumi up --refresh` puts it right",
+        remark(
+            "aws_template",
+            "what the instance is made of does not hold together: `pulumi up --refresh` puts it right",
+        ),
     ),
 )
-_SPOT_TAKEN = r"spot instance (interruption|termination)|instance termination notice"
-_HEALTH: tuple[tuple[str, str], ...] = (
-    (_SPOT_TAKEN, "AWS takes the spot instance back"),
-    (r"rebalance recommendation", "AWS may take the spot instance back soon; the group replaces it"),
-    (r"it has been terminated or stopped", "the instance was stopped or ended outside of Easel"),
-    (r"status checks? failure|system.{0,20}status check", "the instance failed AWS's own checks"),
-    (r"health-check|health check", "the instance was unhealthy"),
+_SPOT_BACK = r"spot instance (interruption|termination)|instance termination notice"
+SPOT_TAKEN = remark("spot_taken", "AWS takes the spot instance back")
+_HEALTH: tuple[tuple[str, Remark], ...] = (
+    (_SPOT_BACK, SPOT_TAKEN),
+    (
+        r"rebalance recommendation",
+        remark("spot_rebalance", "AWS may take the spot instance back soon; the group replaces it"),
+    ),
+    (
+        r"it has been terminated or stopped",
+        remark("ended_outside", "the instance was stopped or ended outside of Easel"),
+    ),
+    (
+        r"status checks? failure|system.{0,20}status check",
+        remark("failed_checks", "the instance failed AWS's own checks"),
+    ),
+    (r"health-check|health check", remark("was_unhealthy", "the instance was unhealthy")),
 )
 
 
@@ -139,21 +183,21 @@ def notice(activity: Mapping[str, Any], least_vcpus: int = 0) -> Notice | None:
     if status in ("Failed", "Cancelled") or (message and status != "Successful"):
         kind, advice = _why(message, max(1, least_vcpus))
         where = _where(activity)
-        said = (
-            message.removesuffix(" Launching EC2 instance failed.")[:_LONGEST]
-            or f"the activity {status.lower()}"
+        said = message.removesuffix(" Launching EC2 instance failed.")[:_LONGEST] or remark(
+            "aws_activity", "the activity {status}", status=status.lower()
         )
-        return Notice(
-            name,
-            at,
-            kind,
-            f"{advice}{where} (AWS: {said})" if advice else f"AWS{where}: {said}",
-            instance(activity),
-        )
+        if advice:
+            text = remark(
+                "aws_advice", "{advice}{where} (AWS: {said})", advice=advice, where=where, said=said
+            )
+        else:
+            text = remark("aws_says", "AWS{where}: {said}", where=where, said=said)
+        return Notice(name, at, kind, text, instance(activity))
     if str(activity.get("Description", "")).startswith("Terminating"):
         for pattern, words in _HEALTH:
             if re.search(pattern, cause, re.IGNORECASE):
-                return Notice(name, at, "health", f"{words}{_where(activity)}", instance(activity))
+                text = remark("aws_health", "{words}{where}", words=words, where=_where(activity))
+                return Notice(name, at, "health", text, instance(activity))
     return None
 
 
@@ -175,9 +219,11 @@ def _quota(message: str, least_vcpus: int, advice: str) -> tuple[Kind, str]:
     limit = re.search(r"vCPU limit of (\d+)", message, re.IGNORECASE)
     if limit is None or int(limit[1]) < least_vcpus:
         return "quota", advice
-    return "full", (
-        f"the account's quota of {limit[1]} vCPUs is used up for now: it starts once something else stops, "
-        f"on a smaller type if the group has one, or ask for more under {_LIMITS}"
+    return "full", remark(
+        "aws_quota_full",
+        "the account's quota of {n} vCPUs is used up for now: it starts once something else stops, "
+        "on a smaller type if the group has one, or ask for more under Service Quotas, Amazon EC2",
+        n=figure(int(limit[1]), "d"),
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from easel.remark import remark
+
 # A host's word for a spot instance that AWS takes back in two minutes.
 _INTERRUPTED = "interrupted:"
 # No longer counted by the group's desired capacity.
@@ -63,7 +65,8 @@ class GroupInstance:
     @property
     def place(self) -> str:
         """In words: `g5.2xlarge in us-east-1a`."""
-        return f"{self.type or 'an instance'} in {self.zone}" if self.zone else self.type or "an instance"
+        kind = self.type or remark("an_instance", "an instance")
+        return remark("place_in", "{kind} in {zone}", kind=kind, zone=self.zone) if self.zone else kind
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,11 @@ class AutoScalingGroup:
     def warm(self) -> tuple[GroupInstance, ...]:
         """The instances of its warm pool."""
         return tuple(one for one in self.instances if one.warm)
+
+
+def no_group(name: str) -> str:
+    """What is said of a group that AWS does not know."""
+    return remark("no_group", "there is no Auto Scaling group {name}: `pulumi up` makes it", name=name)
 
 
 def read_group(

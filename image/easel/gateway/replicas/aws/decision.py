@@ -19,9 +19,12 @@ from easel.gateway.replicas.aws.activities import Notice
 from easel.gateway.replicas.aws.auto_scaling_group import AutoScalingGroup
 from easel.gateway.replicas.aws.instance import Placeholder, TrackedInstance
 from easel.gateway.replicas.aws.warm_pool import LEAVING, STOPPED, ImageRollout, renew
+from easel.remark import remark
 
 # What an instance that was asked for and is not there yet is called: this and a number.
 NEXT = "next-"
+_WARM = remark("starting_warm", "starting a warm instance")
+_ASKING = remark("asking_aws", "asking AWS for an instance")
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,13 @@ def _failed(at: Situation, one: TrackedInstance, failures: int) -> list[Action]:
         return [do.SetFailures(failures), do.Replace(one.id)]
     return [
         do.SetFailures(failures),
-        do.GiveUp(one.id, f"gave up after {failures} instances; the last one: {detail}"),
+        do.GiveUp(one.id, _gave_up(failures, detail)),
     ]
+
+
+def _gave_up(failures: int, why: str) -> str:
+    words = "gave up after {n} instances; the last one: {why}"
+    return remark("instances_given_up", words, n=failures, why=why)
 
 
 def _continue(at: Situation, one: TrackedInstance) -> list[Action]:
@@ -170,9 +178,10 @@ def _surplus(at: Situation, actions: list[Action]) -> list[Action]:
 def why_missing(at: Situation) -> str:
     """What those wait for who asked for an instance."""
     if "Launch" in at.group.suspended:
-        return "the group's launches are suspended: resume the process Launch of its Auto Scaling group"
+        words = "the group's launches are suspended: resume the process Launch of its Auto Scaling group"
+        return remark("group_suspended", words)
     stopped = any(one.lifecycle == STOPPED for one in at.group.warm)
-    return at.shortage or ("starting a warm instance" if stopped else "asking AWS for an instance")
+    return at.shortage or (_WARM if stopped else _ASKING)
 
 
 # ── what somebody asks for ───────────────────────────────────────────────────────────────────────
@@ -255,7 +264,7 @@ def hear(at: Situation, notice: Notice) -> list[Action]:
     no_spot = notice.kind in ("spot", "spot-quota") and at.group.spot_first and at.group.share < 100
     if no_spot and at.missing:
         actions += [
-            do.Say(None, "spot", "buying on-demand until there is spot again"),
+            do.Say(None, "spot", remark("buying_on_demand", "buying on-demand until there is spot again")),
             do.SetOnDemandShare(100),
         ]
     failures = at.failures
@@ -271,6 +280,6 @@ def _hopeless(at: Situation, notice: Notice, failures: int) -> list[Action]:
     """The group would ask AWS again for ever, and start when nobody waits any more."""
     if not at.missing:
         return []
-    tries = "" if notice.hopeless else f"gave up after {failures} instances; the last one: "
-    given_up = do.AddPlaceholder(f"{tries}{notice.text}", "gave-up")
+    text = notice.text if notice.hopeless else _gave_up(failures, notice.text)
+    given_up = do.AddPlaceholder(text, "gave-up")
     return [do.SetDesiredCapacity(len(at.group.active)), *[given_up] * at.missing]

@@ -9,6 +9,7 @@ from easel.gateway.aws import AwsError
 from easel.gateway.replicas import ReplicaTimeouts
 from easel.gateway.replicas.aws.auto_scaling_group import AutoScalingGroup
 from easel.gateway.replicas.aws.group_api import GroupApi
+from easel.remark import remark
 
 
 class DesiredCapacity:
@@ -69,7 +70,7 @@ class DesiredCapacity:
         except AwsError as error:
             self._again_at = time.monotonic() + self._timeouts.retry
             if error.passing:
-                self.trouble = f"{error}; asking again"
+                self.trouble = remark("asking_again", "{why}; asking again", why=error)
             else:
                 self._wish = None
                 self._refused(error)

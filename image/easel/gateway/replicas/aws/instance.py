@@ -7,9 +7,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Literal
 
+from easel.gateway import replica_words
 from easel.gateway.replicas import Replica, ReplicaState, ReplicaStatus, ReplicaTimeouts, Report, Work
 from easel.gateway.replicas.aws.auto_scaling_group import GroupInstance
+from easel.gateway.replicas.aws.host_words import host_words
 from easel.gateway.replicas.aws.observed_state import Observed, observed
+from easel.remark import figure, remark
 
 # finish: does its last work; go: is let go by a lower capacity; stop: is terminated by name.
 Ending = Literal["finish", "go", "stop"]
@@ -70,7 +73,7 @@ class TrackedInstance:
         """What its host says of AWS's notice to take it back; "" without one. It gets no more work then, and
         another one may start while it finishes."""
         ec2 = self.instance.ec2
-        return ec2.why if ec2 is not None and ec2.interrupted else ""
+        return host_words(ec2.why) if ec2 is not None and ec2.interrupted else ""
 
     def steady(self, now: float) -> bool:
         """Whether it was ready for long enough to forget what failed before."""
@@ -87,7 +90,8 @@ class TrackedInstance:
     def replace(self) -> None:
         """Have its group put another one in its place."""
         self.replaced = True
-        self.status.say("failed", f"{self.status.detail}; another instance takes its place", "replaced")
+        text = remark("instance_replaced", "{why}; another instance takes its place", why=self.status.detail)
+        self.status.say("failed", text, "replaced")
 
     def give_up(self, verdict: str) -> None:
         """End it, and remember why nothing takes its place."""
@@ -112,7 +116,7 @@ class TrackedInstance:
         if report is None:
             found = self._unanswered(found, now, limit)
         self._count(found.state, now)
-        text = f"ready after {now - self.began:.0f} s" if found.state == "ready" else None
+        text = replica_words.ready_after(now - self.began) if found.state == "ready" else None
         self.status.say(found.state, found.detail, text=text)
 
     def _count(self, state: ReplicaState, now: float) -> None:
@@ -137,15 +141,14 @@ class TrackedInstance:
             return found
         if not self.spoke:
             if quiet > limit and self.instance.lifecycle == "InService":
-                return Observed("failed", f"its container has not answered for {quiet:.0f} s: read its log")
+                words = "its container has not answered for {n} s: read its log"
+                return Observed("failed", remark("container_silent", words, n=figure(quiet, ".0f")))
             return found
         if quiet > self.timeouts.unresponsive:
-            return Observed("failed", f"hangs: its container has not answered for {quiet:.0f} s")
+            return Observed("failed", replica_words.hangs(quiet))
         if self.state == "ready" and phase in ("ready", ""):
             # A busy container may miss a poll; its host would say if it ended.
-            return Observed(
-                "ready", f"has not answered for {quiet:.0f} s" if quiet > 10 else self.status.detail
-            )
+            return Observed("ready", replica_words.silent(quiet) if quiet > 10 else self.status.detail)
         return found
 
 

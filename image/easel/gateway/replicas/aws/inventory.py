@@ -16,7 +16,14 @@ from easel.gateway.aws import Aws, AwsError
 from easel.gateway.events import Events
 from easel.gateway.replicas import ReplicaTimeouts
 from easel.gateway.replicas.aws.activities import Notice, notice
-from easel.gateway.replicas.aws.auto_scaling_group import AutoScalingGroup, Ec2Instance, read_ec2, read_group
+from easel.gateway.replicas.aws.auto_scaling_group import (
+    AutoScalingGroup,
+    Ec2Instance,
+    no_group,
+    read_ec2,
+    read_group,
+)
+from easel.remark import figure, remark, said_by
 
 _log = structlog.get_logger("easel.instances")
 TEAM = "team"
@@ -51,7 +58,7 @@ class Inventory:
     @property
     def trouble(self) -> str:
         """Why the last look failed; empty if it did not."""
-        return str(self._trouble or "")
+        return said_by(self._trouble) if self._trouble else ""
 
     def watch(self, groups: Iterable[str]) -> None:
         """Look at these groups from now on."""
@@ -122,7 +129,7 @@ class Inventory:
                 name = one["AutoScalingGroupName"]
                 groups[name] = read_group(one, pools.get(name, []), known.get(name, {}))
         for name in set(names) - groups.keys():
-            self._once(f"missing {name}", f"there is no Auto Scaling group {name}: `pulumi up` makes it")
+            self._once(f"missing {name}", no_group(name))
         self._groups, self._instances = groups, known
 
     async def _see_instances(self, groups: list[str], known: dict[str, dict[str, Ec2Instance]]) -> None:
@@ -151,7 +158,7 @@ class Inventory:
             )
         except AwsError as error:
             if not error.passing:
-                self._once(f"activities {error.kind}", str(error))
+                self._once(f"activities {error.kind}", said_by(error))
             return []
         heard = self._heard.setdefault(name, set())
         fresh: list[Notice] = []
@@ -167,16 +174,18 @@ class Inventory:
         self._trouble = error
         self._since = self._since if self._since is not None else now
         if not error.passing:
-            self._once(f"look {error.kind}", f"cannot see the instances: {error}")
+            text = remark("instances_unseen", "cannot see the instances: {why}", why=error)
+            self._once(f"look {error.kind}", text)
         elif now - self._since >= self._timeouts.inventory_stale:
-            self._once(
-                "look",
-                f"nothing new of the instances for {now - self._since:.0f} s, what is shown is old: {error}",
-            )
+            words = "nothing new of the instances for {n} s, what is shown is old: {why}"
+            passed = figure(now - self._since, ".0f")
+            self._once("look", remark("instances_stale", words, n=passed, why=error))
 
     def _answered(self, now: float) -> None:
         if self._since is not None and any(key.startswith("look") for key in self._told):
-            self._events.add(TEAM, None, "aws", f"AWS answers again, after {now - self._since:.0f} s")
+            passed = figure(now - self._since, ".0f")
+            text = remark("aws_again", "AWS answers again, after {n} s", n=passed)
+            self._events.add(TEAM, None, "aws", text)
         self._trouble = self._since = None
         self._told = {key for key in self._told if not key.startswith("look")}
 

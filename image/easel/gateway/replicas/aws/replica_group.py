@@ -19,14 +19,16 @@ from easel.gateway.events import Events
 from easel.gateway.replicas import ContainerProbe, Replica, ReplicaStatus, ReplicaTimeouts, Report
 from easel.gateway.replicas.aws import actions as do
 from easel.gateway.replicas.aws import decision
-from easel.gateway.replicas.aws.auto_scaling_group import AutoScalingGroup, GroupInstance
+from easel.gateway.replicas.aws.auto_scaling_group import AutoScalingGroup, GroupInstance, no_group
 from easel.gateway.replicas.aws.decision import Situation
 from easel.gateway.replicas.aws.desired_capacity import DesiredCapacity
 from easel.gateway.replicas.aws.group_api import GroupApi
 from easel.gateway.replicas.aws.instance import Placeholder, TrackedInstance
 from easel.gateway.replicas.aws.inventory import Inventory
+from easel.gateway.replicas.aws.observed_state import launches
 from easel.gateway.replicas.aws.termination import Termination
 from easel.gateway.replicas.aws.warm_pool import SETTLED
+from easel.remark import remark, said_by
 
 _log = structlog.get_logger("easel.instances")
 
@@ -46,7 +48,7 @@ class ReplicaGroup:
         self._fuse = fuse
         self._api = GroupApi(aws, inventory.changed)
         self._capacity = DesiredCapacity(
-            self._api, timeouts, refused=lambda error: self._ask(do.AddPlaceholder(str(error), "aws"))
+            self._api, timeouts, refused=lambda error: self._ask(do.AddPlaceholder(said_by(error), "aws"))
         )
         self._termination = Termination(self._api, timeouts, self._capacity, self, self._say)
         self._tracked: dict[str, TrackedInstance] = {}
@@ -121,13 +123,12 @@ class ReplicaGroup:
 
     def _situation(self) -> Situation:
         group, name = self.group(), self.settings.group
-        missing = f"there is no Auto Scaling group {name}: `pulumi up` makes it"
         self._know(
             group=group or AutoScalingGroup(name, 0, 0),
             desired=self._capacity.of(group) if group else 0,
             now=time.monotonic(),
             instances=tuple(self._tracked.values()),
-            absent="" if group else self._inventory.trouble or missing,
+            absent="" if group else self._inventory.trouble or no_group(name),
             budget=self._fuse() or "",
             prepared=self.settings.warm,
         )
@@ -139,7 +140,7 @@ class ReplicaGroup:
             self._gone(self._tracked.pop(name))
         for one in present.values():
             if one.id not in self._tracked and one.lifecycle not in ("Terminated", "Detached"):
-                status = ReplicaStatus(self.endpoint.name, one.id, self._events, f"AWS launches {one.place}")
+                status = ReplicaStatus(self.endpoint.name, one.id, self._events, launches(one.place))
                 self._tracked[one.id] = TrackedInstance(one, status, self._timeouts)
         limit = max(self._timeouts.unresponsive, self.endpoint.timeouts.wake)
 
@@ -170,7 +171,8 @@ class ReplicaGroup:
         if one.verdict is not None:
             self._place(one.status.since, one.verdict, "gave-up")
         elif one.ending is None and one.state != "draining":
-            one.status.event("gone", f"{one.instance.place} is gone: AWS ended it")
+            text = remark("instance_gone", "{place} is gone: AWS ended it", place=one.instance.place)
+            one.status.event("gone", text)
 
     def _listen(self, group: AutoScalingGroup) -> None:
         """Hear scaling activities, while an instance is missing or going, and for a while after."""
@@ -281,7 +283,7 @@ class ReplicaGroup:
         match action:
             case do.NoteBudget(reason):
                 self._know(budget_told=reason)
-                self._say(None, "budget", reason or "the budget has room again")
+                self._say(None, "budget", reason or remark("budget_room", "the budget has room again"))
             case do.NoteRollout(text):
                 self._know(rollout=replace(self._at.rollout, told=text))
                 self._say(None, "prepared", text)
@@ -311,7 +313,8 @@ class ReplicaGroup:
 
     async def _replace_prepared(self, instance: str) -> None:
         await self._api.replace(instance)
-        self._say(instance, "prepared", "holds an older image on its disk: another is prepared in its place")
+        words = "holds an older image on its disk: another is prepared in its place"
+        self._say(instance, "prepared", remark("older_image", words))
 
     def _keep_on(self, instance: str) -> None:
         one = self._tracked[instance]

@@ -11,11 +11,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Literal
 
+from easel.gateway import replica_words
 from easel.gateway.aws import AwsError
 from easel.gateway.replicas import ReplicaTimeouts
 from easel.gateway.replicas.aws.desired_capacity import DesiredCapacity
 from easel.gateway.replicas.aws.group_api import GroupApi
 from easel.gateway.replicas.aws.instance import Ending, TrackedInstance
+from easel.remark import remark
 
 if TYPE_CHECKING:
     from easel.gateway.replicas.aws.replica_group import ReplicaGroup
@@ -65,14 +67,14 @@ class Termination:
     def begin(self, one: TrackedInstance, ending: Ending) -> None:
         """Note how it is to end; `keep_on` does it."""
         one.ending, one.retry_at = ending, 0.0
-        one.status.say("draining", "finishing its pictures" if ending == "finish" else "stopping")
+        one.status.say("draining", replica_words.FINISHING if ending == "finish" else replica_words.STOPPING)
 
     def recall(self, one: TrackedInstance) -> None:
         """It is wanted again, and was not let go yet."""
         if one.task is not None:
             one.task.cancel()
         one.ending = one.task = None
-        one.status.say("ready", "ready", text="kept: it is wanted again")
+        one.status.say("ready", replica_words.READY, text=replica_words.KEPT)
 
     async def keep_on(self, one: TrackedInstance) -> None:
         """Do what is next for an instance that is to go. Never raises AwsError: it is tried again."""
@@ -92,7 +94,8 @@ class Termination:
                 return  # it is gone, or its group is
             if f"{one.id} {error.kind}" not in self._told:
                 self._told.add(f"{one.id} {error.kind}")
-                self._say(one.id, "aws", f"it cannot be ended yet: {error}; trying again")
+                words = "it cannot be ended yet: {why}; trying again"
+                self._say(one.id, "aws", remark("instance_not_ended", words, why=error))
 
     async def goodbye(self, instance: str) -> None:
         """Complete the termination hook. Raises AwsError."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from easel.gateway.replicas import ReplicaTimeouts
 from easel.gateway.replicas.aws.actions import Action, NoteRollout, ReplacePrepared
 from easel.gateway.replicas.aws.auto_scaling_group import AutoScalingGroup
+from easel.remark import remark
 
 STOPPED = "Warmed:Stopped"
 LEAVING = "Warmed:Terminating:Wait"
@@ -24,6 +25,7 @@ SETTLED = (STOPPED, "Warmed:Hibernated", "Warmed:Running")
 _LETTERS = re.compile(r"[^A-Za-z0-9 _.:/=+@-]+")
 # Times that each prepared instance is replaced for one image: who tags nothing would be replaced for ever.
 _TRIES = 2
+_ALL_HOLD_IT = remark("prepared_current", "every prepared instance holds the image that is configured")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def renew(
         return []
     old = [one for one in group.warm if one.ec2 is not None and one.ec2.image != rollout.image]
     if not old:
-        return _note(rollout, "every prepared instance holds the image that is configured")
+        return _note(rollout, _ALL_HOLD_IT)
     early = now - rollout.quiet_since < timeouts.pool_rest
     if early or now - rollout.asked_at < timeouts.scale_in_lag:
         return []
@@ -75,8 +77,13 @@ def renew(
         return [ReplacePrepared(rest[0])] if rest else []
     return _note(
         rollout,
-        f"{len(old)} prepared instances still do not hold the configured image after {rollout.tries} "
-        "were replaced: read the log of the last one. Waking them pulls the image first",
+        remark(
+            "prepared_older",
+            "{n} prepared instances still do not hold the configured image after {tries} were replaced: read "
+            "the log of the last one. Waking them pulls the image first",
+            n=len(old),
+            tries=rollout.tries,
+        ),
     )
 
 

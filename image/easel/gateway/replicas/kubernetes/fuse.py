@@ -17,6 +17,7 @@ from easel.gateway.events import Events
 from easel.gateway.kubernetes import Object
 from easel.gateway.replicas import Spending, month_of
 from easel.gateway.replicas.kubernetes.namespace import NODE_POOL, NODE_TEAM, NODE_TYPE, Namespace
+from easel.remark import remark
 
 _TEAM = "team"
 
@@ -77,13 +78,14 @@ class Fuse:
 
     def _tell(self, before: str, *, armed: bool) -> None:
         if bool(self.reason) != bool(before):
-            text = self.reason or "the budget has room again: who asks wakes what they ask for"
+            text = self.reason or remark(
+                "budget_room_again", "the budget has room again: who asks wakes what they ask for"
+            )
             self._events.add(_TEAM, None, "budget", text)
         blind = self._namespace.nodes_trouble if armed else ""
         if blind and not self._blind:
-            self._events.add(
-                _TEAM, None, "budget", f"machines cannot be counted, so budget.stop stops nothing: {blind}"
-            )
+            words = "machines cannot be counted, so budget.stop stops nothing: {why}"
+            self._events.add(_TEAM, None, "budget", remark("budget_blind", words, why=blind))
         self._blind = blind
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from easel.gateway import replica_words
 from easel.gateway.kubernetes import Object
 from easel.gateway.replicas import ReplicaState, Report
 from easel.gateway.replicas.kubernetes.scheduling import unscheduled
+from easel.remark import remark
 
 CONTAINER = "studio"
 DRAINING = "easel/draining"
@@ -23,20 +25,23 @@ _NO_CONTAINER = (
     "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreCreateHookError",
     "PreStartHookError", "PostStartHookError", "ContainerCannotRun", "StartError",
 )  # fmt: skip
+_PULLING = remark("pod_pulling", "pulling the image")
+_STARTS = remark("pod_starts", "the container starts")
 # Events of a pod that is being made, and what each means; of several the last counts.
 _MAKING = {
-    "Scheduled": "its node has it",
-    "Pulling": "pulling the image",
-    "Pulled": "the image is there",
-    "Created": "the container is made",
-    "Started": "the container starts",
-    "FailedMount": "its volumes cannot be mounted yet",
-    "FailedAttachVolume": "its volumes cannot be attached yet",
-    "FailedCreatePodSandBox": "its network cannot be set up yet",
-    "FailedPullImage": "pulling the image",
+    "Scheduled": remark("pod_scheduled", "its node has it"),
+    "Pulling": _PULLING,
+    "Pulled": remark("pod_pulled", "the image is there"),
+    "Created": remark("pod_created", "the container is made"),
+    "Started": _STARTS,
+    "FailedMount": remark("pod_no_mount", "its volumes cannot be mounted yet"),
+    "FailedAttachVolume": remark("pod_no_attach", "its volumes cannot be attached yet"),
+    "FailedCreatePodSandBox": remark("pod_no_network", "its network cannot be set up yet"),
+    "FailedPullImage": _PULLING,
 }
 _SAID_IN_FULL = ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox")
-_LONGEST = 500
+# Letters of what others say.
+_LONGEST = 440
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ def observed(seen: Seen) -> PodState | None:
     if seen.pod["metadata"].get("deletionTimestamp"):
         return PodState("draining", _ending(seen))
     if draining(seen.pod):
-        return PodState("draining", "finishing its pictures")
+        return PodState("draining", replica_words.FINISHING)
     if not seen.pod.get("spec", {}).get("nodeName"):
         detail, kind = unscheduled(seen.pod, seen.events)
         return PodState("starting", detail, kind)
@@ -100,16 +105,21 @@ def ended(pod: Object) -> str:
     if status.get("phase") not in ("Succeeded", "Failed"):
         return ""
     reason, message = str(status.get("reason") or ""), str(status.get("message") or "")
-    words = {
-        "Evicted": "its node put it out",
-        "NodeLost": "its node is lost",
-        "Shutdown": "its node was shut down",
-        "Terminated": "its node was shut down",
-        "NodeShutdown": "its node was shut down",
-        "UnexpectedAdmissionError": "its node did not take it",
-        "Preempted": "another pod took its place",
-    }.get(reason, f"it ended ({reason})" if reason else "it ended")  # fmt: skip
-    return f"{words}: {message}"[:_LONGEST] if message else words
+    ended = remark("pod_ended_so", "it ended ({reason})", reason=reason) if reason else _ENDED
+    return _saying(_ENDINGS.get(reason, ended), message)
+
+
+_ENDED = remark("pod_ended", "it ended")
+_SHUT_DOWN = remark("pod_node_shut_down", "its node was shut down")
+_ENDINGS = {
+    "Evicted": remark("pod_evicted", "its node put it out"),
+    "NodeLost": remark("pod_node_lost", "its node is lost"),
+    "Shutdown": _SHUT_DOWN,
+    "Terminated": _SHUT_DOWN,
+    "NodeShutdown": _SHUT_DOWN,
+    "UnexpectedAdmissionError": remark("pod_not_admitted", "its node did not take it"),
+    "Preempted": remark("pod_replaced", "another pod took its place"),
+}
 
 
 def restarts(pod: Object) -> tuple[int, str]:
@@ -126,9 +136,9 @@ def said_at_the_end(pod: Object) -> str:
 
 
 def _on_its_node(seen: Seen) -> PodState:
-    node = _node_trouble(seen.node)
+    node = _node_trouble(seen)
     if node and seen.report is None:
-        return PodState("failed", f"its node {_place(seen)} {node}", "node")
+        return PodState("failed", node, "node")
     for status in _statuses(seen.pod):
         state = status.get("state") or {}
         if waiting := state.get("waiting"):
@@ -139,7 +149,8 @@ def _on_its_node(seen: Seen) -> PodState:
     running: Object = next((one for one in _statuses(seen.pod) if one["name"] == CONTAINER), {})
     if "running" in (running.get("state") or {}):
         if seen.mended:
-            return PodState("failed", f"{_end(seen, running)}; it was started again"[:_LONGEST], "crashed")
+            text = remark("pod_started_again", "{why}; it was started again", why=_end(seen, running))
+            return PodState("failed", text, "crashed")
         return _answering(seen)
     return PodState("starting", _making(seen))
 
@@ -148,12 +159,15 @@ def _waiting(seen: Seen, status: Object, waiting: Object) -> PodState | None:
     """What a waiting container means; None where it is only not there yet."""
     reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
     if reason in _NO_IMAGE:
-        text = f"the image cannot be pulled: {_pull_error(seen) or message or reason}"
-        return PodState("failed", text[:_LONGEST], "no-image", given_up=reason != "ErrImagePull")
+        said = (_pull_error(seen) or message or reason)[:_LONGEST]
+        text = remark("no_image", "the image cannot be pulled: {said}", said=said)
+        return PodState("failed", text, "no-image", given_up=reason != "ErrImagePull")
     if reason == "CrashLoopBackOff":
         return _crashed(seen, status)
     if reason in _NO_CONTAINER:
-        return PodState("failed", f"its container cannot be made: {message or reason}"[:_LONGEST], "crashed")
+        said = (message or reason)[:_LONGEST]
+        text = remark("no_container", "its container cannot be made: {said}", said=said)
+        return PodState("failed", text, "crashed")
     return None
 
 
@@ -163,21 +177,22 @@ def _crashed(seen: Seen, status: Object) -> PodState:
     # A container that ended and waits is not counted by restartCount yet.
     starts = int(status.get("restartCount") or 0) + 1
     if starts >= seen.backoff_limit:
-        text = f"gave up after {starts} starts; the last one: {words}"
-        return PodState("failed", text[:_LONGEST], "gave-up", given_up=True)
-    return PodState("failed", f"{words}; Kubernetes starts it again"[:_LONGEST], "crashed")
+        text = remark("pod_given_up", "gave up after {n} starts; the last one: {why}", n=starts, why=words)
+        return PodState("failed", text, "gave-up", given_up=True)
+    text = remark("pod_again", "{why}; Kubernetes starts it again", why=words)
+    return PodState("failed", text, "crashed")
 
 
 def _end(seen: Seen, status: Object) -> str:
     """How a container ended, and what it said last."""
     end = _last_end(status)
     if end.get("reason") == "OOMKilled":
-        what = f"out of memory: its container took more than its limit{_limit(seen.pod)}"
+        what = _out_of_memory(seen.pod)
     elif end.get("exitCode") == 137:
-        what = "was killed (exit code 137): out of memory, most likely"
+        what = remark("pod_killed", "was killed (exit code 137): out of memory, most likely")
     else:
-        what = f"exit code {end.get('exitCode', '?')}"
-    return f"{what}: {seen.words}" if seen.words else what
+        what = remark("pod_exit", "exit code {code}", code=end.get("exitCode", "?"))
+    return _saying(what, seen.words)
 
 
 def _answering(seen: Seen) -> PodState:
@@ -185,55 +200,61 @@ def _answering(seen: Seen) -> PodState:
     report = seen.report
     if report is None:
         if seen.spoke and seen.quiet > seen.unresponsive:
-            return PodState(
-                "failed", f"hangs: its container has not answered for {seen.quiet:.0f} s", "hangs"
-            )
+            return PodState("failed", replica_words.hangs(seen.quiet), "hangs")
         if seen.spoke:
-            return PodState("ready", f"has not answered for {seen.quiet:.0f} s")
-        return PodState("starting", f"the container starts{_on(seen)}")
+            return PodState("ready", replica_words.silent(seen.quiet))
+        return PodState("starting", _on(seen, _STARTS))
     if report.phase == "ready":
-        return PodState("ready", report.detail or "ready")
+        return PodState("ready", report.detail or replica_words.READY)
     if report.phase == "failed":
-        return PodState("failed", report.detail or "the container says it failed, and not why: read its log")
+        return PodState("failed", report.detail or replica_words.FAILED)
     if report.phase == "loading":
-        return PodState("loading", report.detail or "loading the checkpoint")
-    return PodState("starting", report.detail or "importing")
+        return PodState("loading", report.detail or replica_words.LOADING)
+    return PodState("starting", report.detail or replica_words.IMPORTING)
 
 
 def _making(seen: Seen) -> str:
     """How far a pod has come that its node has, by its last event."""
     event = next((one for one in reversed(seen.events) if one.get("reason") in _MAKING), None)
     if event is None:
-        return f"its container is being made{_on(seen)}"
+        return _on(seen, remark("pod_made", "its container is being made"))
     reason, said = str(event["reason"]), str(event.get("message") or "")
-    words = _MAKING[reason]
-    return f"{words}{_on(seen)}: {said}"[:_LONGEST] if reason in _SAID_IN_FULL else f"{words}{_on(seen)}"
+    words = _on(seen, _MAKING[reason])
+    return _saying(words, said) if reason in _SAID_IN_FULL else words
 
 
 def _ending(seen: Seen) -> str:
     found = _condition(seen.pod, "DisruptionTarget")
     if found is not None:
-        words, said = _DISRUPTED.get(str(found.get("reason")), "it is taken away"), found.get("message")
-        return f"{words}: {said}"[:_LONGEST] if said else words
+        words = _DISRUPTED.get(str(found.get("reason")), _TAKEN_AWAY)
+        return _saying(words, str(found.get("message") or ""))
     taints = [one.get("key") for one in ((seen.node or {}).get("spec") or {}).get("taints") or []]
     if "karpenter.sh/disrupted" in taints:
-        return "its node is taken away; it finishes its pictures"
-    return "finishing its pictures" if seen.report and seen.report.work.demand else "stopping"
+        return remark("pod_node_goes", "its node is taken away; it finishes its pictures")
+    return replica_words.FINISHING if seen.report and seen.report.work.demand else replica_words.STOPPING
 
 
+_TAKEN_AWAY = remark("pod_taken_away", "it is taken away")
 _DISRUPTED = {
-    "PreemptionByScheduler": "a more important pod takes its place",
-    "DeletionByTaintManager": "its node is taken away",
-    "EvictionByEvictionAPI": "its node is being emptied",
-    "DeletionByPodGC": "its node is gone",
-    "TerminationByKubelet": "its node ends it",
+    "PreemptionByScheduler": remark("pod_preempted", "a more important pod takes its place"),
+    "DeletionByTaintManager": remark("pod_node_taken", "its node is taken away"),
+    "EvictionByEvictionAPI": remark("pod_node_emptied", "its node is being emptied"),
+    "DeletionByPodGC": remark("pod_node_gone", "its node is gone"),
+    "TerminationByKubelet": remark("pod_node_ends", "its node ends it"),
 }
 
 
-def _node_trouble(node: Object | None) -> str:
-    for one in ((node or {}).get("status") or {}).get("conditions") or []:
+def _saying(words: str, said: str) -> str:
+    """`words`, and what others said of it."""
+    return remark("pod_saying", "{words}: {said}", words=words, said=said[:_LONGEST]) if said else words
+
+
+def _node_trouble(seen: Seen) -> str:
+    for one in ((seen.node or {}).get("status") or {}).get("conditions") or []:
         if one.get("type") == "Ready" and one.get("status") != "True":
-            return f"does not answer ({one.get('message') or one.get('reason') or 'not ready'})"
+            said = str(one.get("message") or one.get("reason") or "not ready")[:_LONGEST]
+            words = "its node {place} does not answer ({said})"
+            return remark("pod_node_silent", words, place=_place(seen), said=said)
     return ""
 
 
@@ -262,11 +283,18 @@ def _condition(pod: Object, kind: str) -> Object | None:
     return next((one for one in conditions if one.get("type") == kind and one.get("status") == "True"), None)
 
 
+def _out_of_memory(pod: Object) -> str:
+    if limit := _limit(pod):
+        words = "out of memory: its container took more than its limit of {limit}"
+        return remark("pod_memory_limit", words, limit=limit)
+    return remark("pod_memory", "out of memory: its container took more than its limit")
+
+
 def _limit(pod: Object) -> str:
     for one in pod.get("spec", {}).get("containers") or []:
         limits = (one.get("resources") or {}).get("limits") or {}
         if one.get("name") == CONTAINER and limits.get("memory"):
-            return f" of {limits['memory']}"
+            return str(limits["memory"])
     return ""
 
 
@@ -274,8 +302,10 @@ def _place(seen: Seen) -> str:
     """A node by its type and zone, else by its name."""
     labels = ((seen.node or {}).get("metadata") or {}).get("labels") or {}
     kind, zone = labels.get("node.kubernetes.io/instance-type"), labels.get("topology.kubernetes.io/zone")
-    return f"{kind} in {zone}" if kind and zone else str(kind or seen.pod["spec"]["nodeName"])
+    if kind and zone:
+        return remark("place_in", "{kind} in {zone}", kind=kind, zone=zone)
+    return str(kind or seen.pod["spec"]["nodeName"])
 
 
-def _on(seen: Seen) -> str:
-    return f" on {_place(seen)}"
+def _on(seen: Seen, what: str) -> str:
+    return remark("pod_on", "{what} on {place}", what=what, place=_place(seen))

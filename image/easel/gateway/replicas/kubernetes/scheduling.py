@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from easel.gateway.kubernetes import Object
+from easel.remark import figure, remark
 
 PAUSED = "autoscaling.keda.sh/paused-replicas"
 # Beside it where the fuse did it, with the month and the budget that is spent: that goes when either is
@@ -13,7 +14,11 @@ PAUSED = "autoscaling.keda.sh/paused-replicas"
 FUSE = "easel/fuse"
 # Conditions: of a Deployment that gets no pods, of a ScaledObject that KEDA follows.
 REPLICA_FAILURE, READY = "ReplicaFailure", "Ready"
-_LONGEST = 500
+# Letters of what others say.
+_LONGEST = 440
+WAITS_FOR_SCHEDULER = remark("pod_unscheduled", "waits for the scheduler")
+_WAITS_FOR_GPU = remark("pod_waits_gpu", "waits for a GPU: no node has one free")
+_WAITS_FOR_NODE = remark("pod_waits_node", "waits for a node")
 # Seconds after which KEDA, which looks every two, is not there.
 _KEDA_SILENT = 30.0
 # Seconds that a new ScaledObject is not Ready: until KEDA has asked for its signal once.
@@ -35,21 +40,25 @@ def unscheduled(pod: Object, events: Sequence[Object]) -> tuple[str, str]:
     conditions = (pod.get("status") or {}).get("conditions") or []
     found = next((one for one in conditions if one.get("type") == "PodScheduled"), None)
     if found is None:
-        return "waits for the scheduler", ""
+        return WAITS_FOR_SCHEDULER, ""
     message = str(found.get("message") or "")
     if found.get("reason") == "SchedulingGated":
-        return f"waits at a scheduling gate: {message}"[:_LONGEST], ""
+        return remark("pod_gated", "waits at a scheduling gate: {said}", said=message[:_LONGEST]), ""
     buyer = _last(events, (*_BUYS, *_BUYS_NOT), message)
     if buyer is not None:
         said = str(buyer.get("message") or "")
         if buyer["reason"] in _BUYS:
-            return f"a node comes for it: {said}"[:_LONGEST], ""
-        return f"no capacity: {said}"[:_LONGEST], "no-capacity"
+            return remark("pod_node_comes", "a node comes for it: {said}", said=said[:_LONGEST]), ""
+        return _no_capacity(said), "no-capacity"
     if _NO_CAPACITY.search(message):
-        return f"no capacity: {message}"[:_LONGEST], "no-capacity"
-    lacks = _LACKS.search(message)
-    what = "waits for a GPU: no node has one free" if lacks else "waits for a node"
-    return f"{what} ({message})"[:_LONGEST] if message else what, ""
+        return _no_capacity(message), "no-capacity"
+    what = _WAITS_FOR_GPU if _LACKS.search(message) else _WAITS_FOR_NODE
+    said = message[:_LONGEST]
+    return remark("pod_waits_said", "{what} ({said})", what=what, said=said) if said else what, ""
+
+
+def _no_capacity(said: str) -> str:
+    return remark("no_capacity", "no capacity: {said}", said=said[:_LONGEST])
 
 
 def _last(events: Sequence[Object], reasons: Sequence[str], scheduler: str) -> Object | None:
@@ -69,8 +78,10 @@ def refused(deployment: Object | None) -> tuple[str, str] | None:
         if one.get("type") == REPLICA_FAILURE and one.get("status") == "True":
             message = str(one.get("message") or one.get("reason") or "")
             if "exceeded quota" in message:
-                return f"the team's quota is used up: {message}"[:_LONGEST], "quota"
-            return f"Kubernetes makes no pod: {message}"[:_LONGEST], "refused"
+                words = "the team's quota is used up: {said}"
+                return remark("team_quota", words, said=message[:_LONGEST]), "quota"
+            words = "Kubernetes makes no pod: {said}"
+            return remark("no_pod", words, said=message[:_LONGEST]), "refused"
     return None
 
 
@@ -78,20 +89,23 @@ def absent(name: str, deployment: Object | None, scaled: Object | None, waited: 
     """Why a replica that is waited for, since `waited` seconds, has no pod: whether that is a failure, and
     words."""
     if deployment is None:
-        return True, f"there is no Deployment {name}: `pulumi up` makes it"
+        words = "there is no Deployment {name}: `pulumi up` makes it"
+        return True, remark("no_deployment", words, name=name)
     if scaled is None:
-        return True, f"there is no ScaledObject {name}: `pulumi up` makes it, where KEDA is installed"
+        words = "there is no ScaledObject {name}: `pulumi up` makes it, where KEDA is installed"
+        return True, remark("no_scaled_object", words, name=name)
     if desired(deployment) > 0:
-        return False, "Kubernetes makes its pod"
+        return False, remark("pod_is_made", "Kubernetes makes its pod")
     for one in (scaled.get("status") or {}).get("conditions") or []:
         if one.get("type") == READY and one.get("status") == "False" and waited > _KEDA_SETTLES:
-            return True, f"KEDA cannot scale it: {one.get('message') or one.get('reason')}"[:_LONGEST]
+            said = str(one.get("message") or one.get("reason"))[:_LONGEST]
+            return True, remark("keda_cannot", "KEDA cannot scale it: {said}", said=said)
     if waited > _KEDA_SILENT:
-        return True, (
-            f"KEDA has not acted for {waited:.0f} s: does its operator run, and may it reach the gateway's "
-            "port 7861?"
+        words = (
+            "KEDA has not acted for {n} s: does its operator run, and may it reach the gateway's port 7861?"
         )
-    return False, "KEDA is told that one is needed"
+        return True, remark("keda_silent", words, n=figure(waited, ".0f"))
+    return False, remark("keda_told", "KEDA is told that one is needed")
 
 
 def desired(deployment: Object | None) -> int:

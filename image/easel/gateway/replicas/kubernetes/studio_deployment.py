@@ -14,7 +14,7 @@ import structlog
 from easel.gateway.config import Container, Endpoint
 from easel.gateway.events import Events
 from easel.gateway.kubernetes import KubernetesError, Object
-from easel.gateway.replicas import ContainerProbe, Replica, ReplicaStatus, ReplicaTimeouts
+from easel.gateway.replicas import BY_HAND, ContainerProbe, Replica, ReplicaStatus, ReplicaTimeouts
 from easel.gateway.replicas.kubernetes.fuse import Fuse
 from easel.gateway.replicas.kubernetes.namespace import KEDA, Namespace
 from easel.gateway.replicas.kubernetes.pod_state import CONTAINER, DRAINING, draining, ended
@@ -28,15 +28,19 @@ from easel.gateway.replicas.kubernetes.scheduling import (
     refused,
 )
 from easel.gateway.replicas.kubernetes.tracked_pod import TrackedPod
+from easel.remark import remark, said_by
 
 _log = structlog.get_logger("easel.kubernetes")
+_POD_GONE = remark("pod_gone", "its pod is gone: somebody else ended it")
 COST = "controller.kubernetes.io/pod-deletion-cost"
 # Who has nothing to do goes before who draws; who drains before both.
 _IDLE, _AT_WORK, _DRAINING = "0", "100", "-1000"
 _MISSING = "missing"
 # Lines that a container's last words are looked for in.
 _LAST_LINES = 20
-_BY_ANOTHER = "this month's budget is spent: another gateway has counted so"
+_BY_ANOTHER = remark(
+    "budget_spent_by_another", "this month's budget is spent: another gateway has counted so"
+)
 # Seconds after which the autoscaler is told again what its watch does not show.
 _TOLD = 10.0
 
@@ -81,7 +85,7 @@ class StudioDeployment:
         self._obey()
         pods = {one["metadata"]["name"]: one for one in self._namespace.pods(self.endpoint.name)}
         for name in self._tracked.keys() - pods.keys():
-            self._gone(name, "its pod is gone: somebody else ended it")
+            self._gone(name, _POD_GONE)
         for name, pod in pods.items():
             if why := ended(pod):
                 self._gone(name, why)
@@ -253,7 +257,7 @@ class StudioDeployment:
     @property
     def resting(self) -> str:
         """Why it rests, where that is not for want of work; "" if it does not."""
-        return self._spent() or ("put to sleep by hand" if self.paused else "")
+        return self._spent() or (BY_HAND if self.paused else "")
 
     def _obey(self) -> None:
         """Tell the autoscaler of the fuse. Pods that draw finish: their grace lasts as long as a request."""
@@ -326,7 +330,7 @@ class StudioDeployment:
             await self._api.patch(path, {"metadata": {"annotations": annotations}})
         except KubernetesError as error:
             if error.kind != "missing":
-                self._events.add(self.endpoint.name, None, "kubernetes", str(error))
+                self._events.add(self.endpoint.name, None, "kubernetes", said_by(error))
 
     async def _delete(self, name: str, grace: int) -> None:
         try:
@@ -334,7 +338,7 @@ class StudioDeployment:
             await self._api.delete(self._api.path("pods", name), options)
         except KubernetesError as error:
             if error.kind != "missing":
-                self._events.add(self.endpoint.name, name, "kubernetes", str(error))
+                self._events.add(self.endpoint.name, name, "kubernetes", said_by(error))
 
     async def _last_lines(self, pod: str, previous: bool) -> str:
         path, which = f"{self._api.path('pods', pod)}/log", str(previous).lower()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from easel.gateway import replica_words
 from easel.gateway.events import Events
 from easel.gateway.kubernetes import Object
 from easel.gateway.replicas import (
@@ -24,6 +25,7 @@ from easel.gateway.replicas.kubernetes.pod_state import (
     restarts,
     said_at_the_end,
 )
+from easel.gateway.replicas.kubernetes.scheduling import WAITS_FOR_SCHEDULER
 
 ReadLog = Callable[[str, bool], Awaitable[str]]
 """The last lines of a pod's log: of its container, or of the one that ran before."""
@@ -42,7 +44,7 @@ class TrackedPod:
         self.began = time.monotonic()
         # Since when a gateway has it drain, on the monotonic clock.
         self.drains_since: float | None = None
-        self._status = ReplicaStatus(endpoint, self.name, events, "waits for the scheduler")
+        self._status = ReplicaStatus(endpoint, self.name, events, WAITS_FOR_SCHEDULER)
         self._timeouts = timeouts
         self._read_log = read_log
         self._answered = self.began
@@ -96,12 +98,12 @@ class TrackedPod:
     def drain(self) -> None:
         """It gets no more work."""
         self.drains_since = time.monotonic()
-        self._status.say("draining", "finishing its pictures" if self.busy else "stopping")
+        self._status.say("draining", replica_words.FINISHING if self.busy else replica_words.STOPPING)
 
     def keep(self) -> None:
         """It is wanted again."""
         self.drains_since = None
-        self._status.say("ready", "ready", text="kept: it is wanted again")
+        self._status.say("ready", replica_words.READY, text=replica_words.KEPT)
 
     def gone(self, why: str) -> None:
         """It is no more, and nobody here asked for that."""
@@ -122,7 +124,7 @@ class TrackedPod:
             found = replace(found, state="draining", detail=self._status.detail, given_up=False)
         text = None
         if found.state == "ready" and self._status.state in ("starting", "loading"):
-            text = f"ready after {time.monotonic() - self.began:.0f} s"
+            text = replica_words.ready_after(time.monotonic() - self.began)
         self._given_up, self._out_of_reach = found.given_up, found.kind == "node"
         self._status.say(found.state, found.detail, found.kind or None, text)
 

@@ -12,6 +12,7 @@ from easel.gateway.home import Home
 from easel.gateway.process import last_lines
 from easel.gateway.replicas import Probe, Replica, ReplicaTimeouts, Vouch
 from easel.gateway.replicas.local.supervisor import Command, ProcessSupervisor
+from easel.remark import remark
 
 
 def studio(home: Home) -> Command:
@@ -59,9 +60,8 @@ class LocalBackend:
         for process in processes.values():
             process.endpoint = endpoint
         if before and processes and before.env != endpoint.env:
-            self.events.add(
-                endpoint.name, None, "changed", "env changed: it takes effect when a replica starts next"
-            )  # fmt: skip
+            text = remark("env_changed", "env changed: it takes effect when a replica starts next")
+            self.events.add(endpoint.name, None, "changed", text)
 
     async def forget(self, endpoint: str) -> None:
         """Stop its processes."""

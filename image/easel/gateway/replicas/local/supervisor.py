@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from easel.gateway import replica_words
 from easel.gateway.config import Endpoint
 from easel.gateway.events import Events
 from easel.gateway.process import Process, exit_words, find_port, inherited, rotate
 from easel.gateway.replicas import Probe, Replica, ReplicaStatus, ReplicaTimeouts, Report, Work, last_words
+from easel.remark import figure, remark
 
 Command = Callable[[Endpoint, int], Sequence[str]]
+_STARTING = remark("process_starting", "starting the process")
 
 
 class ProcessSupervisor:
@@ -30,7 +33,7 @@ class ProcessSupervisor:
         self._probe = probe
         self._timeouts = timeouts
         self._known_by = _known_by(keys, endpoint.name) if keys else {}
-        self._status = ReplicaStatus(endpoint.name, replica, events, "starting the process")
+        self._status = ReplicaStatus(endpoint.name, replica, events, _STARTING)
         self._address: str | None = None
         self._work: Work | None = None
         self._process: Process | None = None
@@ -74,7 +77,7 @@ class ProcessSupervisor:
         if self._ending or self._drain is not None:
             return
         busy = self._status.state == "ready"
-        self._status.say("draining", "finishing its pictures" if busy else "stopping")
+        self._status.say("draining", replica_words.FINISHING if busy else replica_words.STOPPING)
         self._drain = asyncio.create_task(self._finish() if busy else self.stop())
 
     def recall(self) -> bool:
@@ -83,14 +86,14 @@ class ProcessSupervisor:
             return False
         self._drain.cancel()
         self._drain = None
-        self._status.say("ready", "ready", text="kept: it is wanted again")
+        self._status.say("ready", replica_words.READY, text=replica_words.KEPT)
         return True
 
     async def stop(self) -> None:
         """End it now and wait until it is gone."""
         if not self._ending:
             self._ending = True
-            self._status.say("draining", "stopping")
+            self._status.say("draining", replica_words.STOPPING)
             self._revived.set()
         if self._process is not None:
             await self._process.stop()
@@ -106,7 +109,7 @@ class ProcessSupervisor:
 
     async def _live(self) -> None:
         while not self._ending:
-            self._status.say("starting", "starting the process")
+            self._status.say("starting", _STARTING)
             offset = self._log_size()
             port = find_port()
             try:
@@ -117,7 +120,7 @@ class ProcessSupervisor:
                     grace=self._timeouts.termination_grace,
                 )
             except (OSError, ValueError) as error:  # a full disk, or an env no process can have
-                await self._crashed(f"cannot be started: {error}")
+                await self._crashed(remark("process_no_start", "cannot be started: {why}", why=error))
                 continue
             if self._ending:
                 await self._process.stop()
@@ -129,7 +132,7 @@ class ProcessSupervisor:
             self._address = self._work = self._process = None
             if self._ending or self._status.state == "draining":
                 return
-            await self._crashed(f"{exit_words(code)}{_last_words(self.log, offset)}")
+            await self._crashed(_ended(code, self.log, offset))
 
     async def _crashed(self, reason: str) -> None:
         timeouts = self._timeouts
@@ -138,13 +141,15 @@ class ProcessSupervisor:
         self._revived.clear()
         if self._failures >= timeouts.backoff_limit:
             self._given_up = True
-            self._status.say(
-                "failed", f"gave up after {self._failures} starts; the last one {reason}", "gave-up"
-            )
+            words = "gave up after {n} starts; the last one {why}"
+            text = remark("process_given_up", words, n=self._failures, why=reason)
+            self._status.say("failed", text, "gave-up")
             await self._revived.wait()
             return
         delay = min(timeouts.max_backoff, timeouts.backoff * 2 ** (self._failures - 1))
-        self._status.say("failed", f"{reason}; starts again in {delay:.0f} s", "crashed")
+        words = "{why}; starts again in {n} s"
+        text = remark("process_again", words, why=reason, n=figure(delay, ".0f"))
+        self._status.say("failed", text, "crashed")
         try:
             await asyncio.wait_for(self._revived.wait(), delay)
         except TimeoutError:
@@ -158,10 +163,11 @@ class ProcessSupervisor:
             else max(self._timeouts.unresponsive, self.endpoint.timeouts.wake)
         )
         if quiet > limit and self._process is not None:
-            self._status.event("hangs", f"has not answered for {quiet:.0f} s; stopping it")
+            words = "has not answered for {n} s; stopping it"
+            self._status.event("hangs", remark("process_hangs", words, n=figure(quiet, ".0f")))
             await self._process.stop()
         elif quiet > 10 and self._status.state == "ready":
-            self._status.detail = f"has not answered for {quiet:.0f} s"
+            self._status.detail = replica_words.silent(quiet)
 
     async def _finish(self) -> None:
         deadline = time.monotonic() + self.endpoint.timeouts.request
@@ -179,13 +185,13 @@ class ProcessSupervisor:
             if self._steady_from is None:
                 self._steady_from = time.monotonic()
             took = time.monotonic() - self._started
-            say("ready", report.detail or "ready", text=f"ready after {took:.0f} s")
+            say("ready", report.detail or replica_words.READY, text=replica_words.ready_after(took))
         elif report.phase == "failed":
-            say("failed", report.detail or "the studio says it failed, and not why: read its log")
+            say("failed", report.detail or replica_words.STUDIO_FAILED)
         elif report.phase == "loading":
-            say("loading", report.detail or "loading the checkpoint")
+            say("loading", report.detail or replica_words.LOADING)
         else:
-            say("starting", report.detail or "importing")
+            say("starting", report.detail or replica_words.IMPORTING)
 
     def _log_size(self) -> int:
         try:
@@ -202,6 +208,14 @@ def _known_by(keys: Path, endpoint: str) -> dict[str, str]:
     return {KEYS_VARIABLE: str(keys), AUDIENCE_VARIABLE: endpoint, OPEN_VARIABLE: ""}
 
 
+def _ended(code: int, log: Path, offset: int) -> str:
+    """How a process ended, and what it said last."""
+    how = exit_words(code)
+    if said := _last_words(log, offset):
+        return remark("ended_saying", "{how}: {said}", how=how, said=said)
+    return remark("ended_silent", "{how}, without a word in its log", how=how)
+
+
 def _last_words(log: Path, offset: int) -> str:
     """What a crashed process said last, in a few words: log lines as JSON are read for their message."""
     try:
@@ -210,5 +224,4 @@ def _last_words(log: Path, offset: int) -> str:
             written = file.read()[-65536:].decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
-    words = last_words(written)
-    return f": {words}" if words else ", without a word in its log"
+    return last_words(written)

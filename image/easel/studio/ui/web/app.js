@@ -2,7 +2,7 @@
 import { html, nothing } from "./vendor/lit.js";
 import { EaselElement } from "./element.js";
 import { listen, refresh } from "./events.js";
-import { speak, t } from "./texts.js";
+import { chosen, speak, t } from "./texts.js";
 import { store } from "./store.js";
 import { stylesheet } from "./stylesheet.js";
 import "./bar/bar.js";
@@ -55,7 +55,7 @@ class App extends EaselElement {
   async start() {
     // Beside each other: the words come from a cache mostly, what the studio knows never does.
     const asked = refresh().catch(() => { /* it stands in `connection`, and listen() goes on asking */ });
-    await speak(localStorage.getItem("easel:language") ?? "");
+    await speak(chosen());
     this.spoken = true;
     this.go();
     await asked;

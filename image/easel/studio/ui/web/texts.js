@@ -15,6 +15,26 @@ export const language = {
 
 const read = async (code) => (await fetch(new URL(`texts/${code}.json`, import.meta.url))).json();
 
+const KEPT = "easel:language", COOKIE = "easel-language", YEAR = 31536000;
+
+/** What was chosen on this device; "" where nothing was. The door is told by a cookie: its own pages speak it too. */
+export function chosen() {
+  const code = localStorage.getItem(KEPT) ?? "";
+  if (code) tellDoor(code);
+  return code;
+}
+
+/** Keep `code` for this device, and for the door of this host. */
+export function choose(code) {
+  localStorage.setItem(KEPT, code);
+  tellDoor(code);
+}
+
+const tellDoor = (code) => {
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `${COOKIE}=${code}; Path=/; Max-Age=${YEAR}; SameSite=Lax${secure}`;
+};
+
 /** Speak `code`, or what the browser prefers where it is empty. */
 export async function speak(code) {
   const wanted = code || navigator.languages.map((one) => one.split("-")[0]).find((one) => one in LANGUAGES) || "en";

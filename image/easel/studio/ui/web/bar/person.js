@@ -3,7 +3,7 @@ import { html, nothing } from "../vendor/lit.js";
 import { EaselElement } from "../element.js";
 import { at } from "../api.js";
 import { store } from "../store.js";
-import { LANGUAGES, language, speak, t } from "../texts.js";
+import { LANGUAGES, choose, language, speak, t } from "../texts.js";
 import { tell } from "../notices.js";
 
 const THEMES = ["system", "light", "dark"];
@@ -62,7 +62,7 @@ class Person extends EaselElement {
   async speak(code) {
     try {
       await speak(code);
-      localStorage.setItem("easel:language", code);
+      choose(code);
     } catch {
       tell(t("error.unreachable"), { bad: true });
       this.requestUpdate();
