@@ -55,6 +55,13 @@ def known_family(file: ModelFile) -> Family | None:
     return None if kind is None else family(kind)
 
 
+def predicts_flow(file: ModelFile | None) -> bool:
+    """Whether a checkpoint is a transformer that predicts a flow, which has schedules and samplers its own
+    way; not where it cannot be read."""
+    kind = architecture(file)
+    return kind is not None and bool(kind.flow)
+
+
 def architecture(file: ModelFile | None) -> Architecture | None:
     """The family of a checkpoint, told from its header; None if it is none or cannot be read."""
     return _architecture(file.path, file.mtime, file.name) if file else None

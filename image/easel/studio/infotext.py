@@ -24,6 +24,7 @@ from types import MappingProxyType
 from typing import Any
 
 from easel.remark import remark
+from easel.studio.checkpoint_defaults import predicts_flow
 from easel.studio.engine import Drawn
 from easel.studio.infotext_drawing import (
     plain,
@@ -165,10 +166,11 @@ def describe(drawn: Drawn, others: Mapping[str, object] = MappingProxyType({})) 
 def parameters(drawn: Drawn, others: Mapping[str, object] = MappingProxyType({})) -> dict[str, object]:
     """The parameters of one picture under A1111's keys, in A1111's order."""
     request, guidance = drawn.request, drawn.request.distilled_guidance
+    flow = predicts_flow(drawn.drawn_with)
     found: dict[str, object | None] = {
         "Steps": request.steps,
         "Sampler": request.sampler,
-        "Schedule type": schedule_type(request),
+        "Schedule type": schedule_type(request, flow=flow),
         "CFG scale": plain(request.cfg_scale),
         # as Forge writes it
         "Distilled CFG Scale": None if guidance is None else plain(guidance),
@@ -184,9 +186,9 @@ def parameters(drawn: Drawn, others: Mapping[str, object] = MappingProxyType({})
         "Variation seed": drawn.subseed if request.subseed_strength else None,
         "Variation seed strength": plain(request.subseed_strength) if request.subseed_strength else None,
         STRENGTH: strength(request),
-        **seed_parameters(request),
-        **sampling_parameters(request),
-        **pass_parameters(request),
+        **seed_parameters(request, flow=flow),
+        **sampling_parameters(request, flow=flow),
+        **pass_parameters(request, flow=flow),
         **others,
         "Lora hashes": lora_hashes(drawn),
         "TI hashes": ti_hashes(drawn),

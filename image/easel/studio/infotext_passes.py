@@ -15,22 +15,25 @@ from easel.studio.engine import (
     ControlUnit,
     FoundNoise,
     HiresFix,
+    ImageToImage,
     Mask,
     MaskedContent,
     TextToImage,
     preprocessor,
 )
 from easel.studio.engine.imaging import INFOTEXT_KEYS
-from easel.studio.infotext_drawing import plain
+from easel.studio.infotext_drawing import hires_schedule_type, plain
 from easel.studio.infotext_modules import HIRES_MODULE, module_parameters, modules_said
 
 STRENGTH = "Denoising strength"
 CACHE = "Cache"
+NO_NETWORKS = "Disable extra networks"
 NOT_MASKED, ONLY_MASKED = "Inpaint not masked", "Only masked"
 SOFT = "Soft inpainting enabled"
 KEYS = re.compile(
     r"Denoising strength|Hires (upscale|resize|steps|upscaler|checkpoint|sampler|schedule type|prompt"
-    r"|negative prompt|CFG Scale|Module \d+)|Refiner|Refiner switch at|Tiling|Cache|Mask blur|Mask mode"
+    r"|negative prompt|CFG Scale|Module \d+)|Refiner|Refiner switch at|Tiling|Cache|Disable extra networks"
+    r"|Mask blur( [xy])?|Mask round|Mask mode"
     r"|Inpaint area|Masked area padding|Masked content|Noise multiplier|Extra noise|Conditional mask weight"
     r"|Soft inpainting .*|Script|[XYZ] (Type|Values)|Fixed [XYZ] Values"
 )
@@ -38,15 +41,17 @@ _CONTENTS = {one: one.name.lower().replace("_", " ") for one in MaskedContent}
 _SIZE = re.compile(r"(\d{1,6})x(\d{1,6})")
 
 
-def pass_parameters(request: TextToImage) -> dict[str, Any]:
+def pass_parameters(request: TextToImage, *, flow: bool = False) -> dict[str, Any]:
     """What there is to say of a request, in A1111's order; nothing of a plain one."""
     said: dict[str, Any] = {}
     if request.tiling:
         said["Tiling"] = True
     if request.cache_every > 1:
         said[CACHE] = DEEP
+    if not request.extra_networks:
+        said[NO_NETWORKS] = True
     if request.hires:
-        said |= _of_hires(request, request.hires)
+        said |= _of_hires(request, request.hires, flow=flow)
     if request.refiner:
         said |= {
             "Refiner": request.refiner.checkpoint,
@@ -61,6 +66,9 @@ def pass_parameters(request: TextToImage) -> dict[str, Any]:
             said["Noise multiplier"] = plain(request.source.noise_multiplier)
         if request.source.found_noise:
             said |= _of_found_noise(request.source.found_noise)
+        said |= _of_source(request.source)
+        if request.sampling.img2img_fix_steps:
+            said["Fix steps"] = True
     if (request.source or request.hires) and request.sampling.img2img_extra_noise:
         said["Extra noise"] = plain(request.sampling.img2img_extra_noise)
     return said | {f"ControlNet {number}": _of_control(unit) for number, unit in enumerate(request.controls)}
@@ -70,6 +78,18 @@ def strength(request: TextToImage) -> int | float | None:
     """Its denoising strength, None of a request that draws everything anew."""
     part = request.source or request.hires
     return plain(part.denoising_strength) if part else None
+
+
+def _of_source(source: ImageToImage) -> dict[str, Any]:
+    """What A1111 has no label for."""
+    said: dict[str, Any] = {}
+    if source.color_correction:
+        said["Color correction"] = True
+    if source.upscaler:
+        said["Upscaler for img2img"] = source.upscaler
+    if source.background.lower() not in ("#ffffff", "#fff", "white"):
+        said["Background color"] = source.background
+    return said
 
 
 def _of_found_noise(found: FoundNoise) -> dict[str, Any]:
@@ -83,7 +103,7 @@ def _of_found_noise(found: FoundNoise) -> dict[str, Any]:
     }
 
 
-def _of_hires(request: TextToImage, hires: HiresFix) -> dict[str, Any]:
+def _of_hires(request: TextToImage, hires: HiresFix, *, flow: bool) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if hires.checkpoint:
         said["Hires checkpoint"] = hires.checkpoint
@@ -94,8 +114,8 @@ def _of_hires(request: TextToImage, hires: HiresFix) -> dict[str, Any]:
         said["Hires prompt"] = hires.prompt
     if hires.negative_prompt and hires.negative_prompt != request.negative_prompt:
         said["Hires negative prompt"] = hires.negative_prompt
-    if hires.schedule_type and hires.schedule_type != request.schedule_type:
-        said["Hires schedule type"] = hires.schedule_type
+    if schedule := hires_schedule_type(request, flow=flow):
+        said["Hires schedule type"] = schedule
     if hires.cfg_scale is not None and hires.cfg_scale != request.cfg_scale:
         said["Hires CFG Scale"] = plain(hires.cfg_scale)
     if hires.resize_x or hires.resize_y:
@@ -115,8 +135,12 @@ def _of_mask(mask: Mask) -> dict[str, Any]:
         said |= {INFOTEXT_KEYS[name]: plain(value) for name, value in asdict(mask.soft).items()}
     if mask.invert:
         said["Mask mode"] = NOT_MASKED
-    if mask.blur_x == mask.blur_y and mask.blur_x:
+    if mask.blur_x == mask.blur_y:
         said["Mask blur"] = mask.blur_x
+    else:
+        said |= {"Mask blur x": mask.blur_x, "Mask blur y": mask.blur_y}
+    if not mask.round_latents and mask.soft is None:
+        said["Mask round"] = False
     if mask.only_masked:
         said |= {"Inpaint area": ONLY_MASKED, "Masked area padding": mask.padding}
     if mask.content is not MaskedContent.ORIGINAL:
@@ -155,6 +179,8 @@ def pass_fields(said: Mapping[str, str]) -> dict[str, Any]:
         fields["tiling"] = True
     if said.get(CACHE) == DEEP:
         fields["cache"] = DEEP
+    if said.get(NO_NETWORKS) == "True":
+        fields["disable_extra_networks"] = True
     if "Hires upscale" in said or "Hires resize" in said or "Hires upscaler" in said:
         fields["enable_hr"] = True
         if modules := modules_said(HIRES_MODULE, said):
@@ -163,7 +189,9 @@ def pass_fields(said: Mapping[str, str]) -> dict[str, Any]:
             fields |= {"hr_resize_x": int(size[1]), "hr_resize_y": int(size[2])}
     if said.get("Mask mode") == NOT_MASKED:
         fields["inpainting_mask_invert"] = 1
-    if any(key in said for key in ("Mask blur", "Inpaint area", "Masked content")):
+    if said.get("Mask round") == "False":
+        fields["mask_round"] = False
+    if any(key in said for key in ("Mask blur", "Mask blur x", "Inpaint area", "Masked content")):
         contents = {words: one.value for one, words in _CONTENTS.items()}
         fields["inpainting_fill"] = contents.get(said.get("Masked content", ""), MaskedContent.ORIGINAL.value)
         fields["inpaint_full_res"] = said.get("Inpaint area") == ONLY_MASKED
@@ -200,6 +228,8 @@ _FIELDS: tuple[tuple[str, str, Any], ...] = (
     ("Refiner", "refiner_checkpoint", _words),
     ("Refiner switch at", "refiner_switch_at", float),
     ("Mask blur", "mask_blur", int),
+    ("Mask blur x", "mask_blur_x", int),
+    ("Mask blur y", "mask_blur_y", int),
     ("Masked area padding", "inpaint_full_res_padding", int),
     ("Noise multiplier", "initial_noise_multiplier", float),
 )

@@ -209,3 +209,13 @@ def test_the_first_call_a_newcomer_types(ada) -> None:
     assert (then.colour, then.shape, then.ground) == ("green", "circle", "blue")
     assert abs(then.x - seen.x) < 0.1
     assert abs(then.y - seen.y) < 0.1
+
+
+@pytest.mark.parametrize("sampler", ["DDIM", "UniPC", "Euler", "DPM adaptive"])
+def test_a_strength_of_no_step(ada, blue, sampler) -> None:
+    """Samplers of timesteps make no call of the UNet where the strength is less than two steps: the picture
+    goes through the VAE and back, at any batch. One such request once ended the engine for everybody."""
+    for strength in (0, 0.3):
+        answer = draw(ada, blue, sampler_name=sampler, batch_size=2, denoising_strength=strength)
+        assert [one.size for one in pictures(answer)] == [(96, 64)] * 2
+    assert ada.get("/sdapi/v1/progress").json()["progress"] == 0

@@ -184,3 +184,23 @@ def test_modules_of_forge_s_clients(made: Made, tmp_path: Path) -> None:
         ]
         client.post("/sdapi/v1/options", json={"forge_additional_modules": []})
         assert asked_over_http(client, exact=True)[0].tobytes() == plain.tobytes()
+
+
+def test_an_infotext_of_a_flow_draws_its_picture(made: Made, tmp_path: Path) -> None:
+    """Whatever sampler is asked for: a flow's Automatic is no other sampler's schedule, and where another
+    method stands in for one of timesteps it follows the schedule that is asked for."""
+    files, flux = made(Architecture.FLUX_DEV), Architecture.FLUX_DEV
+    files.write_transformer(flux, "tiny-flux-dev.safetensors")
+    files.write_parts(flux)
+    noisy = {"s_noise": 1.1, "override_settings": {"eta_ancestral": 0.7, "eta_noise_seed_delta": 5}}
+    with page(files, tmp_path) as client:
+        for fields in (
+            {"sampler_name": "DPM++ 2M"},
+            {"sampler_name": "DDIM", "scheduler": "Karras", "override_settings": {"sigma_max": 0.9}},
+            {"sampler_name": "DPM++ SDE", **noisy},
+        ):
+            image, text = asked_over_http(client, exact=True, steps=3, **fields)
+            answer = client.post("/sdapi/v1/txt2img", json={"infotext": text, "exact": True}).json()
+            again = Image.open(io.BytesIO(base64.b64decode(answer["images"][0])))
+            assert again.tobytes() == image.tobytes(), text
+            assert json.loads(answer["info"])["infotexts"] == [text]

@@ -7,6 +7,7 @@ from typing import Any
 
 from easel.studio.api.requests.ordering import SubmittedRequest
 from easel.studio.api.requests.result import Result
+from easel.studio.checkpoint_defaults import predicts_flow
 from easel.studio.infotext import VERSION, lora_hashes, ti_hashes
 from easel.studio.infotext_drawing import sampling_parameters, schedule_type
 from easel.studio.infotext_passes import pass_parameters, strength
@@ -21,12 +22,13 @@ def information(
     pictures = [one.drawn for one in result.drawn]
     first = pictures[0] if pictures else job
     checkpoint, vae = first.drawn_with, first.vae
+    flow = predicts_flow(checkpoint)
     seeds = [picture.seed for picture in pictures]
     subseeds = [picture.subseed for picture in pictures]
     extra: dict[str, Any] = {
-        "Schedule type": schedule_type(request),
-        **sampling_parameters(request),
-        **pass_parameters(request),
+        "Schedule type": schedule_type(request, flow=flow),
+        **sampling_parameters(request, flow=flow),
+        **pass_parameters(request, flow=flow),
         **first_request.parameters,
     }
     if pictures:

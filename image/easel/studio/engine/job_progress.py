@@ -78,10 +78,7 @@ class JobProgress:
         """Publish how far the job is. False once it has ended."""
         if state is JobState.RUNNING and self._began is None:
             self._began = time.monotonic()
-        courses = [picture.course for picture in self.pictures]
-        fraction = min(
-            1.0, sum(one.position + one.enlarged for one in courses) / sum(one.calls for one in courses)
-        )
+        fraction = self._fraction()
         under_way = [p.course for p in self.pictures if p.course.position and p.index not in self.drawn]
         eta = None
         if self._began is not None and fraction > 0:
@@ -106,6 +103,13 @@ class JobProgress:
                 ),
             )
         )
+
+    def _fraction(self) -> float:
+        courses = [picture.course for picture in self.pictures]
+        if not (calls := sum(one.calls for one in courses)):
+            # DDIM and its like have no step to make of a weak strength: the VAE is all the way
+            return len(self.drawn) / len(self.pictures)
+        return min(1.0, sum(one.position + one.enlarged for one in courses) / calls)
 
     def _work_left(self, left: _Left) -> float | None:
         """Seconds of the device for what is not there, if all the device worked for it."""
