@@ -111,10 +111,14 @@ class EdgeSpec(Section):
 
 
 class VolumesSpec(Section):
-    """What models and pictures are kept on: claims that many nodes mount at once (ReadWriteMany)."""
+    """What models and pictures are kept on: claims that all nodes of the cluster mount at once."""
 
     storage_class: Subdomain | None = Field(
         default=None, description="The class that claims are made of; without it the cluster's default."
+    )
+    access: Literal["ReadWriteMany", "ReadWriteOnce"] = Field(
+        default="ReadWriteMany",
+        description="How claims are mounted; ReadWriteOnce is for a cluster of one node, such as k3s's own.",
     )
     models_size: ClaimSize = Field(default=500 * 10**9, description="Size of the claim of the models.")
     outputs_size: ClaimSize = Field(

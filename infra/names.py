@@ -44,11 +44,6 @@ def endpoint_name(value: str) -> str:
     """Check an endpoint's name."""
     if value in RESERVED:
         raise ValueError("is kept for easel itself: take another name")
-    if value[2:4] == "--":
-        raise ValueError(
-            "has hyphens as its third and fourth character, which the DNS keeps for names in other scripts: "
-            "no authority gives it a certificate"
-        )
     return label(value, ENDPOINT_LENGTH, "an endpoint")
 
 
@@ -57,11 +52,6 @@ def _domain(value: str) -> str:
     if len(value) > 200 or not re.fullmatch(rf"({part}\.)+[a-z][a-z0-9-]*[a-z0-9]", value):
         raise ValueError(
             f"is not a domain: write it in lowercase without https:// or a path: {_in_the_dns(value)}"
-        )
-    if any(label[2:4] == "--" and not label.startswith("xn--") for label in value.split(".")):
-        raise ValueError(
-            "has a part with hyphens as its third and fourth character, which the DNS keeps for names in "
-            "other scripts: no authority gives it a certificate"
         )
     return value
 
@@ -174,6 +164,14 @@ KubernetesVersion = Annotated[str, StringConstraints(pattern=r"^1\.[0-9]{2}$")]
 MachineImage = Annotated[str, StringConstraints(pattern=r"^ami-[0-9a-f]{8,17}$")]
 VolumeId = Annotated[str, StringConstraints(pattern=r"^vol-[0-9a-f]{8,17}$")]
 Zone = Annotated[str, StringConstraints(pattern=r"^(find|create|Z[A-Z0-9]{1,32})$")]
+
+
+def reserved_label(domain: str) -> str:
+    """The part of a domain that the DNS keeps for names in other scripts and that is none; empty without one.
+
+    Hyphens as third and fourth character (R-LDH, RFC 5890): public authorities certify none but `xn--…`.
+    """
+    return next((one for one in domain.split(".") if one[2:4] == "--" and one[:2] != "xn"), "")
 
 
 def suffixes(domain: str) -> list[str]:

@@ -53,9 +53,9 @@ def target_of(
         studio_image=str(images["studio"]),
         gateway_image=str(images["gateway"]),
         placement=lambda name: _placement(given, spec.endpoints[name].shape),
-        models=Volume(volumes.models, volumes.storage_class, _quantity(volumes.models_size)),
+        models=Volume(volumes.models, volumes.storage_class, _quantity(volumes.models_size), volumes.access),
         outputs=lambda name: Volume(
-            volumes.outputs.get(name), volumes.storage_class, _quantity(volumes.outputs_size)
+            volumes.outputs.get(name), volumes.storage_class, _quantity(volumes.outputs_size), volumes.access
         ),
         secrets=lambda name: _secrets(spec.endpoints[name]),
         edge=_edge(given.edge),

@@ -7,6 +7,7 @@ from infra import kubernetes_rules, open_secrets
 from infra.checkpoints import family_of, smallest_that_holds
 from infra.cluster import rules as cluster
 from infra.faults import SpecFault, Where, shown
+from infra.names import reserved_label
 from infra.shapes import FAMILIES, SHAPES
 from infra.spec import EndpointSpec, Spec, TeamSpec
 
@@ -31,6 +32,8 @@ def team_faults(team: TeamSpec) -> Iterator[SpecFault]:
             "such as art.example.com",
             RUNS_ON,
         )
+    if team.domain:
+        yield from _certified((*TEAM, "domain"), team.domain, team)
     yield from _members(team)
     yield from kubernetes_rules.team_faults(team)
     if team.platform != "own" and team.runs_on != "cluster":
@@ -40,6 +43,17 @@ def team_faults(team: TeamSpec) -> Iterator[SpecFault]:
             RUNS_ON,
         )
     yield from cluster.team_faults(team, TEAM)
+
+
+def _certified(where: Where, name: str, team: TeamSpec) -> Iterator[SpecFault]:
+    """Where each host has a certificate of its own, and of a public authority."""
+    if team.runs_on == "instances" and team.acme is None and (label := reserved_label(name)):
+        yield SpecFault(
+            where,
+            f"{shown(label)} has hyphens as its third and fourth character, which the DNS keeps for names in "
+            "other scripts: no public authority gives it a certificate, so take another name",
+            RUNS_ON | {"acme"},
+        )
 
 
 def _members(team: TeamSpec) -> Iterator[SpecFault]:
@@ -57,6 +71,7 @@ def _members(team: TeamSpec) -> Iterator[SpecFault]:
 def endpoint_faults(name: str, endpoint: EndpointSpec, team: TeamSpec) -> Iterator[SpecFault]:
     """Rules within one endpoint, and between it and the team."""
     here = (*ENDPOINTS, name)
+    yield from _certified(here, name, team)
     yield from _replicas(here, endpoint)
     yield from _variables(here, endpoint)
     yield from _image(here, endpoint)

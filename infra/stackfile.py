@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from infra import kubernetes_rules, open_secrets, rules
+from infra.cluster.rules import own_platform_faults
 from infra.faults import SpecError, SpecFault, Where, fault, nearest, shown
 from infra.names import endpoint_name, team_name
 from infra.regions import region_faults
@@ -48,6 +49,7 @@ def read_spec(
 
     team, faulty = _section(TeamSpec, config.get("easel:team", {}), rules.TEAM, faults)
     faults += _certain(rules.team_faults(team), faulty)
+    faults += _certain(own_platform_faults(name, team, rules.TEAM), faulty)
     if team.runs_on not in ("local", "kubernetes"):
         faults += region_faults(config)
     endpoints = _endpoints(config.get("easel:endpoints"), team, faulty, faults)

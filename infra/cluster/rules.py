@@ -12,6 +12,9 @@ LONGEST_SILENCE = 4000
 """Seconds that an Application Load Balancer keeps a connection without a byte, at most ("Edit attributes for
 your Application Load Balancer": 1 to 4,000). A TLS listener of a Network one has 350, and no choice."""
 
+LONGEST_DOMAIN = 64 - len("*.")
+"""Of a certificate's first name ("RequestCertificate", Certificate Manager's API reference, by RFC 5280)."""
+
 INSTANCES_OWN = {
     "acme": "certificates are AWS Certificate Manager's",
     "machine_images": "EKS Auto Mode chooses the machine image",
@@ -38,7 +41,25 @@ def team_faults(team: TeamSpec, where: Where) -> Iterator[SpecFault]:
             "goes with runs_on: instances only: gateways here have no disk",
             _HERE,
         )
+    if team.domain and len(team.domain) > LONGEST_DOMAIN:
+        yield SpecFault(
+            (*where, "domain"),
+            f"is {len(team.domain)} characters long: *.<domain> is the name on the certificate that AWS "
+            f"Certificate Manager gives, which has 64 at most, so take {LONGEST_DOMAIN} or fewer",
+            _HERE,
+        )
     yield from _platform(team, where)
+
+
+def own_platform_faults(name: str, team: TeamSpec, where: Where) -> Iterator[SpecFault]:
+    """A stack cannot stand on itself, and Pulumi would wait for what it says of itself."""
+    if team.runs_on == "cluster" and team.platform.rpartition("/")[2] == name:
+        yield SpecFault(
+            (*where, "platform"),
+            f"{shown(team.platform)} is this stack itself: leave it out for a cluster of its own, or name the "
+            "stack that has one",
+            _HERE,
+        )
 
 
 def _platform(team: TeamSpec, where: Where) -> Iterator[SpecFault]:

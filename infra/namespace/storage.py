@@ -8,8 +8,6 @@ from infra.spec import EndpointSpec, Spec
 
 MODELS = "models"
 CLAIM = "PersistentVolumeClaim"
-MANY = ["ReadWriteMany"]
-"""Gateways and replicas of several nodes have them at once."""
 
 
 def storage(spec: Spec, target: Target) -> list[Manifest]:
@@ -53,7 +51,7 @@ def _claimed(
     spec: Spec, target: Target, name: str, volume: Volume, labelled: dict[str, str]
 ) -> list[Manifest]:
     size = {"requests": {"storage": volume.size}}
-    claim = {"accessModes": MANY, "resources": size}
+    claim: dict[str, Any] = {"accessModes": [volume.access], "resources": size}
     if not volume.static:
         if volume.storage_class is not None:
             claim["storageClassName"] = volume.storage_class
@@ -66,7 +64,7 @@ def _claimed(
         None,
         labelled,
         spec={
-            "accessModes": MANY,
+            "accessModes": [volume.access],
             "capacity": {"storage": volume.size},
             "csi": {"driver": volume.csi_driver, "volumeHandle": volume.handle},
             # Nobody else's claim is bound to it, however it asks.

@@ -46,6 +46,8 @@ class Volume:
     storage_class: str | None = None
     """None: the cluster's default class."""
     size: str = "100Gi"
+    access: str = "ReadWriteMany"
+    """`ReadWriteOnce` where there is one node, whose disk is every pod's: some provisioners make no other."""
     csi_driver: str | None = None
     """With `handle`: a static volume, `efs.csi.aws.com`. Its files outlive the objects."""
     handle: pulumi.Input[str] | None = None

@@ -31,6 +31,12 @@ ONE_NODE = (
 )
 """How provisioners of disks are called, which one node at a time mounts. The API tells it of none."""
 
+LOCAL_PATH = "rancher.io/local-path"
+"""Of k3s and kind: it refuses whatever is not ReadWriteOnce, and the claim waits for ever."""
+_ONE = (
+    "cluster of one node write easel:team.kubernetes.storage.access: ReadWriteOnce; on any other take a "
+    "class of NFS, CephFS, Longhorn"
+)
 IMAGE = 20 * 2**30
 """Bytes of the studio's image, unpacked, which lies on the same disk."""
 LEAST_DISK = 30
@@ -280,15 +286,17 @@ def _claim(at: StackCluster, name: str) -> Check:
         return Check(
             "storage", "failed", f"there is no claim {name} in namespace {at.namespace}", "make it first"
         )
-    if "ReadWriteMany" not in found.spec.access_modes:
+    if at.given.storage.access not in found.spec.access_modes:
         modes = ", ".join(found.spec.access_modes)
-        advice = "two gateways and the replicas mount it at once: take one with ReadWriteMany"
+        advice = (
+            "two gateways and the replicas mount it at once: take one with ReadWriteMany, or on a " + _ONE
+        )
         return Check("storage", "failed", f"claim {name} is {modes}", advice)
     return Check("storage", "ok", f"claim {name}")
 
 
 def _storage_class(at: StackCluster, name: str | None) -> Check:
-    from kubernetes.client import StorageV1Api
+    from kubernetes.client import CoreV1Api, StorageV1Api
 
     found = StorageV1Api(at.client).list_storage_class(_request_timeout=PATIENCE).items
     default = "storageclass.kubernetes.io/is-default-class"
@@ -305,9 +313,15 @@ def _storage_class(at: StackCluster, name: str | None) -> Check:
         )
     (one, *_) = fitting
     seen = f"storage class {one.metadata.name} ({one.provisioner})"
-    if one.provisioner.startswith(ONE_NODE):
+    once = at.given.storage.access == "ReadWriteOnce"
+    if one.provisioner == LOCAL_PATH and not once:
+        return Check("storage", "failed", f"{seen}: it makes no claim for many nodes", f"on a {_ONE}")
+    if one.provisioner.startswith(ONE_NODE) and not once:
         advice = "gateways and replicas mount it at once: take a class of NFS, CephFS, Filestore, Azure Files"
         return Check("storage", "warning", f"{seen}: disks that one node mounts at a time", advice)
+    if once and (nodes := len(CoreV1Api(at.client).list_node(_request_timeout=PATIENCE).items)) > 1:
+        advice = "write easel:team.kubernetes.storage.access: ReadWriteMany, and a class that can"
+        return Check("storage", "failed", f"{seen}: ReadWriteOnce, and there are {nodes} nodes", advice)
     return Check("storage", "ok", seen)
 
 

@@ -50,6 +50,19 @@ def test_an_endpoint_that_cannot_work_is_refused_with_what_to_take_instead(
     assert said in told[0]
 
 
+def test_a_name_that_no_public_authority_certifies_is_refused_where_it_needs_that(tmp_path: Path) -> None:
+    """R-LDH labels: Let's Encrypt takes other scripts alone. A wildcard, and a CA of one's own, will do."""
+    endpoints = {"ab--c": {"shape": "gpu.t4"}}
+    aws = {"runs_on": "instances", "domain": "a1--x.example.com"}
+    told = faults(tmp_path, endpoints, aws)
+    assert len(told) == 2
+    assert 'easel:team.domain: "a1--x" has hyphens as its third and fourth character' in "\n".join(told)
+    assert 'easel:endpoints.ab--c: "ab--c" has hyphens' in "\n".join(told)
+    assert stack(tmp_path, endpoints, {**aws, "acme": {"directory": "https://ca.example.com/acme"}})
+    assert stack(tmp_path, endpoints, {**aws, "runs_on": "cluster"})
+    assert stack(tmp_path, {"a--b": {"shape": "gpu.t4"}}, {**aws, "domain": "xn--bcher-kva.example.com"})
+
+
 @pytest.mark.parametrize("runs_on", ["instances", "cluster"])
 def test_everywhere_but_here_endpoints_need_a_domain(tmp_path: Path, runs_on: str) -> None:
     """TLS needs a name to prove."""

@@ -141,6 +141,19 @@ def test_files_are_somewhere_that_many_nodes_mount(look: Look, api: ClusterStand
     assert "disk (ebs.csi.aws.com): disks that one node mounts at a time" in disk.seen
 
 
+def test_k3ss_own_class_is_for_a_cluster_of_one_node(look: Look, api: ClusterStandIn) -> None:
+    """It refuses every claim but ReadWriteOnce, which waits for ever (rancher/local-path-provisioner#70)."""
+    api.has[CLASSES] = {"items": [storage_class("local-path", "rancher.io/local-path", default=True)]}
+    many = one(look(storage={}), "storage")
+    assert (many.verdict, "storage.access: ReadWriteOnce" in many.advice) == ("failed", True)
+    once = {"storage": {"access": "ReadWriteOnce"}}
+    api.has[NODES] = {"items": [node("a", {"nvidia.com/gpu": "1"})]}
+    assert one(look(**once), "storage").verdict == "ok"
+    api.has[NODES]["items"].append(node("b", {}))
+    two = one(look(**once), "storage")
+    assert (two.verdict, "there are 2 nodes" in two.seen) == ("failed", True)
+
+
 def test_claims_that_are_named_are_there(look: Look, api: ClusterStandIn) -> None:
     """In the team's namespace, for many at once; then no class is needed."""
     claims = "/api/v1/namespaces/easel-art/persistentvolumeclaims"

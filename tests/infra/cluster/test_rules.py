@@ -85,3 +85,22 @@ def test_images_come_from_registries_that_nodes_may_pull_from(tmp_path: Path) ->
     }
     (fault,) = faults(tmp_path, {"comfy": {"shape": "gpu.l4", "image": own}}, TEAM)
     assert fault.startswith("easel:endpoints.comfy.image.registry: goes with runs_on: instances only")
+
+
+def test_a_domain_is_no_longer_than_a_certificates_name(tmp_path: Path) -> None:
+    """`*.<domain>` has 64 characters at most; where each host has its own certificate it may be longer."""
+    longest = f"{'a' * 50}.example.com"
+    assert len(longest) == 62
+    assert stack(tmp_path, ONE, {**TEAM, "domain": longest})
+    (fault,) = faults(tmp_path, ONE, {**TEAM, "domain": f"a{longest}"})
+    assert fault.startswith("easel:team.domain: is 63 characters long")
+    assert "take 62 or fewer" in fault
+    assert stack(tmp_path, ONE, {"runs_on": "instances", "domain": f"a{longest}"})
+
+
+@pytest.mark.parametrize("platform", ["art", "organization/easel/art"])
+def test_a_stack_does_not_stand_on_itself(tmp_path: Path, platform: str) -> None:
+    """Pulumi would look for what the stack says of itself, which is nothing yet."""
+    team = {"runs_on": "cluster", "domain": "art.example.com", "platform": platform}
+    (fault,) = faults(tmp_path, ONE, team)
+    assert "is this stack itself" in fault

@@ -273,6 +273,17 @@ def test_every_host_leads_to_the_gateway(kind: Any) -> None:
     assert "type" not in one(objects, "Service", "gateway-inner")["spec"]
 
 
+def test_on_one_node_claims_are_its_disks() -> None:
+    """k3s's own class takes no others; unsaid, many nodes mount each."""
+    for access in ("ReadWriteMany", "ReadWriteOnce"):
+        team = Team({"studio": {"shape": "gpu.t4"}}, {"storage": {"access": access}}, {})
+        claims = [each for each in objects_of(team) if each["kind"] == "PersistentVolumeClaim"]
+        assert len(claims) == 2
+        assert {tuple(each["spec"]["accessModes"]) for each in claims} == {(access,)}
+    plain = [each for each in objects_of(TEAMS["several"]) if each["kind"] == "PersistentVolumeClaim"]
+    assert {tuple(each["spec"]["accessModes"]) for each in plain} == {("ReadWriteMany",)}
+
+
 def test_a_route_says_nothing_of_time_where_the_controller_would_refuse_it() -> None:
     """GKE's takes no route with `timeouts`: nobody would come in (kserve/kserve#5311)."""
     edge = {"gateway": "infra/public", "timeouts": False}
