@@ -199,6 +199,21 @@ def test_vaes_are_chosen_and_refused(made: Made) -> None:
         assert "FLUX.2" in refusal(running, checkpoint="klein", vae="zz-brighter")
 
 
+def test_what_is_filled_in_is_seen_by_ones_own_vae(made: Made) -> None:
+    """FLUX.1 Fill is shown grey from words: by the VAE that one named, whoever drew before by another."""
+    files, fill = made(Architecture.FLUX_FILL), Architecture.FLUX_FILL
+    files.write_transformer(fill, "tiny-flux-fill.safetensors")
+    files.write_parts(fill)
+    other = dict(files.vaes[fill])
+    other["encoder.conv_out.bias"] = other["encoder.conv_out.bias"] + 0.5
+    files.write("VAE", "zz-other.safetensors", other)
+    with engine(files) as running:
+        alone = draw(running, vae="zz-other")
+    with engine(files) as running:
+        assert np.abs(draw(running) - alone).max() > 1
+        assert np.array_equal(draw(running, vae="zz-other"), alone)
+
+
 def _of_four_channels(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     found = dict(tensors)
     found["decoder.conv_in.weight"] = found["decoder.conv_in.weight"][:, :4]

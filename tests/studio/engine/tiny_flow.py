@@ -16,10 +16,10 @@ from safetensors.torch import save_file
 from easel.models import Architecture, Kind, ModelFile, folder_state
 from easel.studio.engine.checkpoints.skeleton import Skeleton, skeleton
 from easel.studio.families import HERE, Family, read_family
+from tests.studio.engine.text_models.test_mistral3 import tekken
 from tests.studio.engine.text_models.tiny_encoders import T5_WIDTH, narrow, qwen25_vl_with_tiny_sight
 
-# without Flux.2 dev, whose text encoder brings a vocabulary of its own along
-FLOWS = [one for one in Architecture if one.flow and one is not Architecture.FLUX2]
+FLOWS = [one for one in Architecture if one.flow]
 _EVERY_DAY = {
     Architecture.SD3, Architecture.FLUX_DEV, Architecture.FLUX_FILL, Architecture.Z_IMAGE_TURBO,
     Architecture.FLUX2_KLEIN_4B, Architecture.QWEN_IMAGE_EDIT,
@@ -68,8 +68,9 @@ def tiny_flow(architecture: Architecture, folder: Path, seed: int = 0) -> TinyFl
         one.folder: module for one, module in zip(family.text_encoders, bones.text_encoders, strict=True)
     }
     for name, module in parts.items():
-        # three layers of Qwen-Image's would hardly show what was said
-        loud = 1.6 if name == "transformer" and architecture.family == "qwen-image" else 1.0
+        # so few layers of these would hardly show what was said
+        quiet = architecture.family == "qwen-image" or architecture is Architecture.FLUX2
+        loud = 1.6 if name == "transformer" and quiet else 1.0
         tensors = {key: one.contiguous() for key, one in random_tensors(module, seed, loud).items()}
         save_file(tensors, family.folder / name / f"{_FILES.get(name, 'model')}.safetensors")
     size, changed = folder_state(family.folder)
@@ -107,8 +108,12 @@ def shrink(architecture: Architecture, folder: Path) -> Family:
         sees = family.flow is not None and family.flow.needs_picture
         small = qwen25_vl_with_tiny_sight() if sees else narrow(one.role)
         (folder / one.folder / "config.json").write_text(json.dumps(small))
+        if one.role == "mistral-small-24b":  # which brings its vocabulary along
+            (folder / one.folder / "tekken.json").write_bytes(tekken())
     vae = _read(folder / "vae/config.json")
-    small = {"base_dim": 8} if "base_dim" in vae else {"block_out_channels": [32] * 4, "sample_size": SIDE}
+    small = {"base_dim": 8}
+    if "base_dim" not in vae:  # two channels a group: of one a plain colour has no spread to be measured by
+        small = {"block_out_channels": [32] * 4, "norm_num_groups": 16, "sample_size": SIDE}
     _change(folder / "vae/config.json", small)
     _change(folder / "drawing.json", {"native": SIDE})
     return read_family(folder, architecture)

@@ -30,7 +30,9 @@ from easel.studio.engine.serving import Serving
 from easel.studio.engine.texts.conditioning_schedule import ConditioningSchedule, Guidance
 from easel.studio.engine.texts.micro_conditioning import added_conditions, told_guidance
 from easel.studio.engine.texts.text_encoding import HowToEncode
+from easel.studio.engine.transformers.patches import folded
 from easel.studio.engine.transformers.qwen_image import rescaled
+from easel.studio.families import Family
 
 # Of an answer at the very end of the noise, that says nothing more of the latents.
 _LEAST_SLOPE = 1e-6
@@ -107,6 +109,7 @@ class GuidedBackbone:
         guidance = self._guidance(ask)
         yield from self._take_colours()
         yield from self._take_references()
+        yield from self._take_extra(*ask.latents.shape[-2:])
         output = yield self._backbone_call(ask, guidance)
         output = self._with_colours(ask, output, len(guidance.weights))
         answer = self._denoiser.answer(ask, *self._guided(output, guidance))
@@ -137,6 +140,19 @@ class GuidedBackbone:
             self._references.append(
                 ReferenceOfPass(one.unit, latents, family.architecture, seed, second_pass=second)
             )
+
+    def _take_extra(self, rows: int, columns: int) -> Generator[DeviceCall, Any, None]:
+        """Mask and masked picture of a checkpoint that takes them, before the first call: where nothing is
+        masked, all is, over plain grey."""
+        serving = self._course.now()
+        if self._extra is not None or not serving.inpaints:
+            return
+        family = serving.checkpoint.family
+        scale, level = family.downscale, 0.5 if family.flow is None else 0.0
+        # A1111's grey is one of 0 to 1 where -1 to 1 is meant
+        grey = torch.full((1, 3, rows * scale, columns * scale), level)
+        latents = yield self._encoding(grey)
+        self._extra = masked_channels(latents, torch.ones_like(grey[:, :1]).to(latents), family)
 
     def _encoding(self, pixels: torch.Tensor) -> VaeCall:
         course = self._course
@@ -185,7 +201,7 @@ class GuidedBackbone:
             timestep=torch.tensor(timestep, dtype=torch.float32),
             guidance=guidance,
             added=self._added_to(guidance),
-            extra=self._extra_channels(seen),
+            extra=self._extra if serving.inpaints else None,
             alone=alone,
             tiling=course.request.tiling,
             controls=tuple(one.of_call(*rows) for one in controls),
@@ -208,13 +224,6 @@ class GuidedBackbone:
                 features is not None,
             ),
         )
-
-    def _extra_channels(self, seen: torch.Tensor) -> torch.Tensor | None:
-        """Mask and masked picture, where the checkpoint takes them: of nothing, where nothing is masked."""
-        course, serving = self._course, self._course.now()
-        if self._extra is None and serving.inpaints:
-            self._extra = serving.nothing_to_inpaint(course.vae, *seen.shape[-2:])
-        return self._extra if serving.inpaints else None
 
     def _added_to(self, guidance: Guidance) -> dict[str, torch.Tensor]:
         """The same tensors while the texts are the same: what is new each time waits for the device."""
@@ -261,6 +270,14 @@ class GuidedBackbone:
         self._course.leave()
         yield OtherCheckpoint(file)
         self._take()
+
+
+def masked_channels(masked: torch.Tensor, anew: torch.Tensor, family: Family) -> torch.Tensor:
+    """What an inpainting network takes beside the latents: the mask `anew` (1, 1, pixels), and the latents of
+    what it leaves; a transformer these first, and of the mask every pixel."""
+    if family.flow is not None:
+        return torch.cat([masked, folded(anew, family.downscale)], dim=1)
+    return torch.cat([torch.nn.functional.interpolate(anew, masked.shape[-2:]), masked], dim=1)
 
 
 def conditioning(

@@ -18,7 +18,7 @@ from PIL import Image
 from easel.studio.engine.calls.device_calls import DeviceCall, OtherCheckpoint
 from easel.studio.engine.course import Course
 from easel.studio.engine.enlarging import Images, enlarge, enlarged_to, ready_source, with_faces
-from easel.studio.engine.guided_backbone import GuidedBackbone, Texts
+from easel.studio.engine.guided_backbone import GuidedBackbone, Texts, masked_channels
 from easel.studio.engine.imaging import (
     LATENT_UPSCALE_MODES,
     MaskedContent,
@@ -34,7 +34,6 @@ from easel.studio.engine.requests.shown_pictures import fitted
 from easel.studio.engine.sampling.plan import SamplingPlan, plan_backwards
 from easel.studio.engine.sampling.plan import plan as plan_sampling
 from easel.studio.engine.sampling.samplers import Sampler, of_flows, resolve
-from easel.studio.engine.transformers.patches import folded
 
 Pipeline = Images
 _Latents = Generator[DeviceCall, Any, torch.Tensor]
@@ -227,18 +226,14 @@ def _checkpoint(course: Course, file: Any) -> Generator[DeviceCall, Any, None]:
 
 
 def _inpainting_channels(course: Course, pixels: torch.Tensor, mask: Image.Image | None) -> _Latents:
-    """What an inpainting network takes beside the latents: the mask, and the latents of what it leaves; a
-    transformer these first, and of the mask every pixel."""
+    """Mask and masked picture, as an inpainting network takes them beside the latents."""
     weight = course.request.source.mask_weight if course.request.source is not None else 1.0
     anew = torch.ones_like(pixels[:, :1])
     if mask is not None:
         anew = torch.from_numpy(np.asarray(mask, np.float32) / 255).to(pixels)[None, None].round()
     outside = torch.lerp(pixels, pixels * (1 - anew), weight)
     latents = yield course.through_vae("encode", outside)
-    family = course.now().checkpoint.family
-    if family.flow is not None:
-        return torch.cat([latents, folded(anew, family.downscale)], dim=1)
-    return torch.cat([torch.nn.functional.interpolate(anew, latents.shape[-2:]), latents], dim=1)
+    return masked_channels(latents, anew, course.now().checkpoint.family)
 
 
 def _plan(

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
-
 from easel.models import FileError, ModelFile
 from easel.remark import remark
 from easel.studio.engine.calls.device_clock import DeviceClock
@@ -17,7 +13,6 @@ from easel.studio.engine.control_models.control_cache import ControlCache
 from easel.studio.engine.control_models.control_models import ControlModels
 from easel.studio.engine.control_models.image_prompt_models import ImagePromptModels
 from easel.studio.engine.flow_limits import flow_notes
-from easel.studio.engine.latents.latent_spaces import latent_space
 from easel.studio.engine.loading.vaes import Vaes
 from easel.studio.engine.memory.device_memory import DeviceMemory
 from easel.studio.engine.networks.adapters import Adapters
@@ -69,7 +64,6 @@ class Serving:
         if family.flow is None:
             self._levels = NoiseLevels.of_family(family.scheduler_config, sdxl=family.pooled)
         self._embeddings = Embeddings(checkpoint)
-        self._nothing_to_inpaint: dict[tuple[int, int], torch.Tensor] = {}
 
     def let_go(self) -> bool:
         """Forget what can be computed anew, and keep no more of it. Whether there was any."""
@@ -187,20 +181,3 @@ class Serving:
             return family.inpaint
         channels: int = self.checkpoint.backbone.config.in_channels
         return channels != family.latent_channels
-
-    def nothing_to_inpaint(self, vae: Any, height: int, width: int) -> torch.Tensor:
-        """What an inpainting network wants where there is nothing to inpaint: all masked, over plain grey.
-
-        `height`, `width` in latent pixels; (1, channels, height, width), float32.
-        """
-        if (height, width) not in self._nothing_to_inpaint:
-            family, device = self.checkpoint.family, self.checkpoint.device
-            scale, flow = family.downscale, family.flow is not None
-            # A1111's grey is one of 0 to 1 where -1 to 1 is meant
-            grey = torch.full((1, 3, height * scale, width * scale), 0.0 if flow else 0.5)
-            latents = vae.encode(grey.to(device, vae.dtype)).latent_dist.mode()
-            masked = latent_space(vae).scaled(vae, latents).float()
-            mask = torch.ones((1, scale**2 if flow else 1, height, width), device=device)
-            order = [masked, mask] if flow else [mask, masked]
-            self._nothing_to_inpaint[height, width] = torch.cat(order, dim=1)
-        return self._nothing_to_inpaint[height, width]
