@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from easel.gateway.config import Endpoint
-from easel.gateway.replicas import Backend, Replica
+from easel.gateway.replicas import Backend, Fleet, NotNow, Replica
 
 # Long enough for what must not happen: many times what a stage's backend takes to see that nobody draws.
 A_WHILE = 0.3
@@ -186,7 +186,9 @@ class BackendSuite:
         assert any("out of colours" in text for text in texts)
 
     async def test_a_crash_loop_gives_up(self, stage: Stage) -> None:
-        """What cannot start is tried a few times, ever slower, then left alone; `revive` tries again."""
+        """What cannot start is tried a few times, ever slower, then left alone. By hand it is tried again:
+        who asks next, before anything is seen of that, waits, and is not refused for what had been."""
+        fleet = Fleet(stage.endpoint, stage.backend)
         await stage.crash("the checkpoint is cut short")
         await stage.backend.set_capacity("studio", 1)
         (replica,) = await until(stage, lambda replicas: replicas and replicas[0].given_up)
@@ -197,9 +199,21 @@ class BackendSuite:
         await stage.backend.set_capacity("studio", 1)
         assert len(await stage.backend.replicas("studio")) == 1
         assert await stage.alive() == 0
+        fleet.ask("a test")
+        await fleet.look()
+        refused = await fleet.hold("ada", strict=False, gone=asyncio.Future(), why="a test")
+        assert isinstance(refused, NotNow)
+        assert refused.final
         await stage.crash(None)
-        await stage.backend.revive("studio")
-        await until(stage, are("ready"))
+        await fleet.wake()
+        asked = asyncio.create_task(fleet.hold("ada", strict=False, gone=asyncio.Future(), why="a test"))
+        await asyncio.sleep(0)
+        assert not asked.done()
+        looking = asyncio.create_task(fleet.run())
+        try:
+            assert isinstance(await asyncio.wait_for(asked, 20), Replica)
+        finally:
+            looking.cancel()
 
     async def test_a_failed_one_can_be_drained(self, stage: Stage) -> None:
         """Going to sleep includes what failed."""

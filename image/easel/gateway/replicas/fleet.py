@@ -67,6 +67,9 @@ class Fleet:
         # Wanted, and not started before its models are there; unless somebody has said that it be.
         self._held = False
         self._at_once = False
+        # What was given up when somebody had it tried again, by name and since when: old news until it is
+        # seen otherwise. A pod's end came by the watch after who asked next had been refused.
+        self._old_news: set[tuple[str, float]] = set()
         self._closing = False
         self._looked = asyncio.Condition()
         self._hurry = asyncio.Event()
@@ -179,11 +182,19 @@ class Fleet:
 
     def _will_retry(self) -> bool:
         return any(replica.state == "failed" and not replica.given_up and replica.address is None
-                   for replica in self.replicas) or self._retry_due()  # fmt: skip
+                   for replica in self.replicas) or self._retry_due() or self._tried_again()  # fmt: skip
 
     def _retry_due(self) -> bool:
-        given_up = [replica for replica in self.replicas if replica.given_up]
+        given_up = self._given_up()
         return bool(given_up) and all(time.time() - replica.since > _RETRY_AFTER for replica in given_up)
+
+    def _tried_again(self) -> bool:
+        """Whether all that is known to be given up was so before somebody had it tried again."""
+        given_up = {(one.id, one.since) for one in self._given_up()}
+        return bool(given_up) and given_up <= self._old_news
+
+    def _given_up(self) -> list[Replica]:
+        return [replica for replica in self.replicas if replica.given_up]
 
     # ── how many ─────────────────────────────────────────────────────────────────────────────────
 
@@ -200,6 +211,7 @@ class Fleet:
         self._at_once = self._at_once or at_once
         if self._models:
             self._models.hurry(self.endpoint.name)
+        self._old_news = {(one.id, one.since) for one in self._given_up()}
         await self._backend.revive(self.endpoint.name)
         self._hurry.set()
 
