@@ -249,6 +249,7 @@ def test_other_kinds_say_where_they_belong(
         ({"early_stream_modulations.image.lin.weight": (1, 1)}, "FLUX.3"),
         ({"double_layers.0.attn.w2q.weight": (1, 1)}, "AuraFlow"),
         ({"adaln_single.linear.weight": (1, 1)}, "PixArt"),
+        ({"transformer_blocks.0.qkv_proj.qweight": (9216, 1536)}, "half of a model for nunchaku"),
         ({"head.modulation": (1, 2, 3)}, "Wan"),
         ({"txt_in.text_norm.weight": (2,)}, "Qwen-Image 2.1"),
         ({"clip_txt_mapper.weight": (1536, 1)}, "Stable Cascade"),

@@ -247,6 +247,8 @@ def _refuse_others(header: Header, name: str) -> NoReturn:
 # one family grew from another.
 _OTHERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("a FLUX.3 model", ("early_stream_modulations.image.lin.weight",)),
+    ("half of a model for nunchaku (take the single file that it is published as too)",
+     ("transformer_blocks.0.qkv_proj.qweight",)),
     ("a HunyuanVideo model", ("txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias",)),
     ("a relative of FLUX.1", ("double_blocks.0.img_attn.qkv.weight",)),
     ("an AuraFlow model", ("double_layers.0.attn.w2q.weight",)),

@@ -61,7 +61,7 @@ _UNKNOWN = {
     ".ia3_l": "IA3 as PEFT writes it", ".vera_lambda": "VeRA", ".lora_E": "AdaLoRA", ".lora_embedding_":
     "LoRA of an embedding layer", ".bias_indices": "LyCORIS with a sparse bias", ".set_weight":
     "whole weights (set_weight)", ".reshape_weight": "LoRA for a reshaped layer",
-    ".qkv_lora": "FLUX LoRA as XLabs writes it",
+    ".qkv_lora": "FLUX LoRA as XLabs writes it", ".mlp_fc": "LoRA in nunchaku's own order",
 }  # fmt: skip
 _DAMAGED = "holds numbers that are none; download it again"
 
