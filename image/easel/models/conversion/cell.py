@@ -207,13 +207,18 @@ def _write(
             "data_offsets": [place, end],
         }
         place = end
-    text = json.dumps(table).encode()
-    text += b" " * (-len(text) % 8)
-    out.write(len(text).to_bytes(8, "little") + text)
+    out.write(safetensors_header(table))
     for one in tensors.values():
         if one.numel():
             out.write(one.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     out.flush()
+
+
+def safetensors_header(table: Mapping[str, object]) -> bytes:
+    """What a safetensors file begins with: its table, and how long that is. Tensors begin at whole eights."""
+    text = json.dumps(table).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
 
 
 def _dtypes(torch: Any) -> dict[Any, str]:

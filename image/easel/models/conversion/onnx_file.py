@@ -8,7 +8,6 @@ The format: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, read by hand
 
 from __future__ import annotations
 
-import json
 import mmap
 import shutil
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from easel.models.conversion.cell import safetensors_header
 from easel.models.conversion.convert import Converted, NotConverted, bring_in
 from easel.models.file_signatures import looks_like_onnx
 from easel.models.kind import Kind
@@ -110,10 +110,8 @@ def _wrapped(source: Path, made: Path) -> dict[str, Any]:
         "__metadata__": {"format": ONNX},
         ONNX: {"dtype": "U8", "shape": [size], "data_offsets": [0, size]},
     }
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
     with open(source, "rb") as read, open(made, "xb") as out:
-        out.write(len(text).to_bytes(8, "little") + text)
+        out.write(safetensors_header(header))
         shutil.copyfileobj(read, out, 1 << 20)
     return {"tensors": 1, "left_out": 0, "cut_off": "unread"}
 

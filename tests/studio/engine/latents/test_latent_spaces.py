@@ -14,12 +14,12 @@ from diffusers.pipelines.flux2.pipeline_flux2_klein import Flux2KleinPipeline
 from easel.studio.engine.calls.device_calls import VaeCall
 from easel.studio.engine.calls.vae_runs import VaeRun
 from easel.studio.engine.checkpoints.skeleton import fill
-from easel.studio.engine.latents import tiles
 from easel.studio.engine.latents.latent_spaces import latent_space
 from easel.studio.engine.loading.vaes import alike
 from easel.studio.engine.tensors.conversion import Traced
 from easel.studio.families.latents import latent_shape
 from scripts.starter import layout
+from tests.studio.engine.latents.in_pieces import run
 
 BLOCKS: dict[str, Any] = {
     "block_out_channels": (8, 16, 16, 16),
@@ -68,16 +68,6 @@ def framed() -> Any:
 def vae(request: pytest.FixtureRequest) -> Any:
     """Each of them."""
     return request.getfixturevalue(request.param)
-
-
-def run(steps: tiles.Pieces) -> tuple[torch.Tensor, int]:
-    count = 0
-    while True:
-        try:
-            next(steps)
-            count += 1
-        except StopIteration as end:
-            return end.value, count
 
 
 def _through_pipeline(vae: Any, latents: torch.Tensor) -> torch.Tensor:

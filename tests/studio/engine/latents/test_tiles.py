@@ -8,6 +8,7 @@ from diffusers import AutoencoderKL
 
 from easel.studio.engine.latents import tiles
 from easel.studio.engine.latents.tiles import decoding, encoding
+from tests.studio.engine.latents.in_pieces import run
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +25,6 @@ def vae() -> AutoencoderKL:
         sample_size=256,
     )
     return made.eval()
-
-
-def run(steps: tiles.Pieces) -> tuple[torch.Tensor, int]:
-    count = 0
-    while True:
-        try:
-            next(steps)
-            count += 1
-        except StopIteration as end:
-            return end.value, count
 
 
 @torch.inference_mode()

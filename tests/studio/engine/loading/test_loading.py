@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from easel.models import Architecture, Incomplete, Kind
+from easel.models import Architecture, Incomplete, Kind, ModelFile
 from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.loading.checkpoint_cache import copied
 from easel.studio.engine.loading.checkpoint_loading import load_checkpoint, load_vae
@@ -247,14 +247,16 @@ def test_vae_files(tinies: dict[Architecture, Tiny], layout: str, tmp_path: Path
     assert same(made.modules.backbone, loaded.backbone)
 
 
+def vae_of(made: Tiny, path: Path) -> ModelFile:
+    """The VAE of a checkpoint, in a file of its own."""
+    save_file({name: one.contiguous() for name, one in export.vae(made.modules.vae).items()}, path)
+    return model_file(path, Kind.VAE)
+
+
 def test_a_checkpoint_without_a_vae_takes_one(tinies: dict[Architecture, Tiny], tmp_path: Path) -> None:
     """Checkpoints that were published without their VAE draw with a VAE file."""
     made = tinies[Architecture.SD1]
-    save_file(
-        {name: one.contiguous() for name, one in export.vae(made.modules.vae).items()},
-        tmp_path / "v.safetensors",
-    )
-    vae = model_file(tmp_path / "v.safetensors", Kind.VAE)
+    vae = vae_of(made, tmp_path / "v.safetensors")
     loaded = load(made, tmp_path / "model.safetensors", layout=Layout(vae=False), vae=vae)
     assert same(made.modules.vae, loaded.vae)
 
@@ -262,11 +264,7 @@ def test_a_checkpoint_without_a_vae_takes_one(tinies: dict[Architecture, Tiny], 
 def test_a_checkpoint_without_a_vae_of_use(tinies: dict[Architecture, Tiny], tmp_path: Path) -> None:
     """One without, and one whose own is broken, load without; drawing with its own says what to do."""
     made = tinies[Architecture.SD1]
-    save_file(
-        {name: one.contiguous() for name, one in export.vae(made.modules.vae).items()},
-        tmp_path / "v.safetensors",
-    )
-    chosen = model_file(tmp_path / "v.safetensors", Kind.VAE)
+    chosen = vae_of(made, tmp_path / "v.safetensors")
     broken = made.tensors()
     name = "first_stage_model.decoder.conv_out.weight"
     broken[name] = broken[name].to(torch.int8)

@@ -8,22 +8,20 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 import torch
 
 from easel.remark import figure, remark
-from easel.studio import allowed
 from easel.studio.engine.calls.device_clock import DeviceClock
 from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.errors import InvalidRequest
-from easel.studio.engine.prompts.composition import Part, parts
+from easel.studio.engine.prompts.composition import parts
 from easel.studio.engine.prompts.emphasis import MAX_WEIGHT, EmphasisMode, breaks_in_brackets, spans
-from easel.studio.engine.prompts.schedule import Entry, readings, schedule
+from easel.studio.engine.prompts.schedule import Entry, readings
 from easel.studio.engine.texts.conditioning_schedule import ChunkedSchedule, ConditioningSchedule, Track
 from easel.studio.engine.texts.embeddings import Names
+from easel.studio.engine.texts.prompt_plans import prompt_plans
 from easel.studio.engine.texts.text_encoding import Conditioning, HowToEncode, encoded
 from easel.studio.engine.texts.token_chunks import CHUNK
 
 # Chunks of a prompt, 3000 tokens: every one makes each of the UNet's calls longer, and the encoding.
 MAX_CHUNKS = 40
-# Each part is one more row of every call.
-MAX_PARTS = 20
 # Chunks of all texts that one picture goes through, a second of a card's time: `[a|b|…]` makes a text a step.
 MAX_ENCODED_CHUNKS = 400
 # 200 MB with SDXL at half precision.
@@ -50,20 +48,16 @@ class PromptEncoder:
     ) -> ConditioningSchedule:
         """What a picture attends to in one pass, all of it encoded now.
 
-        `negative` is None where it counts for nothing (`composition.negative_counts`). `steps` are A1111's
-        total: the request's, times two for samplers of second order, whose every call of the UNet it counts
-        (`SamplerData.total_steps`); for a second pass `hires_steps` are those of that pass, and `steps` the
-        first's. Raises InvalidRequest for too many tokens, parts or texts.
+        Arguments as of `prompt_plans`. Raises InvalidRequest for too many tokens, parts or texts.
         """
-        composed = joined(prompt)
-        plans = [schedule(part.text, steps, hires_steps) for part in composed]
-        away = None if negative is None else schedule(negative, steps, hires_steps)
-        spent = self._count("prompt", plans, how, 0)
+        plans = prompt_plans(prompt, negative, steps, hires_steps)
+        away = plans.negative
+        spent = self._count("prompt", plans.parts, how, 0)
         if away is not None:
             self._count("negative_prompt", [away], how, spent)
         return ChunkedSchedule(
-            [self._track(plan, how) for plan in plans],
-            [part.weight for part in composed],
+            [self._track(plan, how) for plan in plans.parts],
+            plans.weights,
             None if away is None else self._dropped(self._track(away, how)),
             empty=lambda: self.encode("", how).tokens,
             pad=how.pad_cond_uncond,
@@ -141,18 +135,6 @@ class PromptEncoder:
                     )
             spent += longest * len(texts)
         return spent
-
-
-def joined(prompt: str) -> tuple[Part, ...]:
-    """The parts of a prompt, which AND joins. Raises InvalidRequest for too many."""
-    composed = parts(prompt)
-    if len(composed) > MAX_PARTS:
-        raise InvalidRequest(
-            "prompt",
-            remark("joined_prompts", "{n} prompts joined by AND", n=len(composed)),
-            allowed.up_to(MAX_PARTS),
-        )
-    return composed
 
 
 def _counted(plan: Iterable[Entry]) -> Mapping[str, int]:

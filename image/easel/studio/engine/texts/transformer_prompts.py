@@ -13,11 +13,11 @@ from easel.studio import allowed
 from easel.studio.engine.calls.device_clock import DeviceClock
 from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.errors import InvalidRequest
-from easel.studio.engine.prompts.schedule import Entry, schedule
+from easel.studio.engine.prompts.schedule import Entry
 from easel.studio.engine.text_models.encoding import encode_texts
 from easel.studio.engine.text_models.reading import Reading
-from easel.studio.engine.texts.conditioning import joined
 from easel.studio.engine.texts.conditioning_schedule import ConditioningSchedule, PaddedSchedule, Track
+from easel.studio.engine.texts.prompt_plans import prompt_plans
 from easel.studio.engine.texts.text_encoding import Conditioning, HowToEncode
 from easel.studio.engine.transformers.empty_inputs import token_width
 
@@ -49,14 +49,13 @@ class TransformerPrompts:
         hires_steps: int | None = None,
     ) -> ConditioningSchedule:
         """What a picture attends to in one pass, all of it encoded now; arguments as of
-        `PromptEncoder.schedule`. Raises InvalidRequest for too many parts or texts."""
-        composed = joined(prompt)
-        plans = [schedule(part.text, steps, hires_steps) for part in composed]
-        away = None if negative is None else schedule(negative, steps, hires_steps)
+        `prompt_plans`. Raises InvalidRequest for too many parts or texts."""
+        plans = prompt_plans(prompt, negative, steps, hires_steps)
+        away = plans.negative
         notes: dict[Remark, None] = {}
-        tracks = [self._track("prompt", plan, how, notes) for plan in plans]
+        tracks = [self._track("prompt", plan, how, notes) for plan in plans.parts]
         against = None if away is None else self._track("negative_prompt", away, how, notes)
-        return PaddedSchedule(tracks, [part.weight for part in composed], against, notes)
+        return PaddedSchedule(tracks, plans.weights, against, notes)
 
     def encode(self, text: str, how: HowToEncode = _PLAIN) -> Conditioning:
         """One text as it stands."""
