@@ -6,10 +6,13 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from easel.studio.engine import shared_call
 
 # A busy machine is no fault of the page.
 expect.set_options(timeout=60_000)
@@ -17,6 +20,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 # axe-core by Deque Systems, Mozilla Public License 2.0; for tests only, no part of what is shipped.
 AXE = Path(__file__).with_name("axe.min.js")
 ABORTED = "net::ERR_ABORTED"
+# Of no other test's pictures: how long a call takes is remembered by size.
+LONG_SIDE = 72
 BLUE, YELLOW = (40, 120, 200), (240, 200, 40)
 # What moved without anybody's doing: the sum that browsers call layout shift.
 SHIFTS = """
@@ -82,6 +87,25 @@ def ask_small(page: Page, prompt: str = "a red circle on blue", steps: int = 2, 
     if not advanced.evaluate("(one) => one.open"):
         advanced.locator("summary").first.click()
     page.get_by_label("Steps", exact=True).fill(str(steps))
+
+
+@pytest.fixture
+def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `ask_long` asks for waits before each of its steps: it is there long enough, on any machine, and
+    takes nothing from the page. A large picture took a core from it."""
+    real = shared_call.call_unet
+
+    def waiting(unet: Any, calls: list[Any], dtype: Any) -> Any:
+        if calls[0].latents.shape[-1] * 8 == LONG_SIDE:
+            time.sleep(0.5)
+        return real(unet, calls, dtype)
+
+    monkeypatch.setattr(shared_call, "call_unet", waiting)
+
+
+def ask_long(page: Page, prompt: str = "a red circle on blue") -> None:
+    """Fill the fields for a picture that is looked at in the middle; with `slowly`."""
+    ask_small(page, prompt, steps=150, side=LONG_SIDE)
 
 
 def why(page: Page) -> str:

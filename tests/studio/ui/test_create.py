@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.studio.ui.conftest import ask_small, findings, generate_button, until
+from tests.studio.ui.conftest import LONG_SIDE, ask_long, ask_small, findings, generate_button, until
 
 # Long enough to be looked at in the middle, on any machine.
 LONG = 150
@@ -60,10 +60,10 @@ def test_a_newcomer_draws_by_one_press(visit) -> None:
     assert page.faults == []
 
 
-def test_pressing_again_adds_a_ticket(visit) -> None:
+def test_pressing_again_adds_a_ticket(visit, slowly) -> None:
     """Two presses are two tickets in their order, each with its place."""
     page = visit("twice")
-    ask_small(page, "first of two", steps=LONG, side=512)
+    ask_long(page, "first of two")
     generate(page)
     page.get_by_label("Prompt", exact=True).fill("second of two")
     generate(page)
@@ -77,10 +77,10 @@ def test_pressing_again_adds_a_ticket(visit) -> None:
 
 
 @pytest.mark.slow
-def test_own_tickets_are_reordered(visit) -> None:
+def test_own_tickets_are_reordered(visit, slowly) -> None:
     """A waiting ticket is put before another by a button, without a mouse; one press ends all of them."""
     page = visit("reorders")
-    ask_small(page, "in work", steps=LONG, side=512)
+    ask_long(page, "in work")
     generate(page)
     for words in ("waits first", "waits second"):
         page.get_by_label("Prompt", exact=True).fill(words)
@@ -97,11 +97,11 @@ def test_own_tickets_are_reordered(visit) -> None:
     expect(page.get_by_role("button", name="Stop all", exact=True)).to_have_count(0)
 
 
-def test_a_reload_in_mid_picture_loses_nothing(visit) -> None:
+def test_a_reload_in_mid_picture_loses_nothing(visit, slowly) -> None:
     """The ticket, its progress and every field are there again, in this tab and in another one: what was
     typed at the last moment too, in a field that nobody left. What was unfolded is."""
     page = visit("reloader")
-    ask_small(page, "kept over a reload", steps=LONG, side=512)
+    ask_long(page, "kept over a reload")
     page.locator("details.negative summary").click()
     generate(page)
     expect(tickets(page)).to_have_count(1)
@@ -112,7 +112,7 @@ def test_a_reload_in_mid_picture_loses_nothing(visit) -> None:
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("kept over a reload")
     expect(page.get_by_label("Negative prompt", exact=True)).to_have_value("blurry")
     expect(page.get_by_label("Seed", exact=True)).to_have_value("4711")
-    expect(page.get_by_label("Width", exact=True)).to_have_value("512")
+    expect(page.get_by_label("Width", exact=True)).to_have_value(str(LONG_SIDE))
     expect(page.get_by_label("Steps", exact=True)).to_be_visible()
     other = visit("reloader", beside=page)
     expect(tickets(other)).to_have_count(1)

@@ -190,17 +190,17 @@ def test_new_models_appear_by_themselves_for_everybody(place, models: Path) -> N
         expect(page.get_by_role("button", name="Reload")).to_be_visible()
     networks.write(models / "Lora/late.safetensors", fitting())
     for page in pages:
-        expect(card(page, "late.safetensors")).to_be_visible(timeout=20_000)
+        expect(card(page, "late.safetensors")).to_be_visible()
     (models / "Lora/late.safetensors").unlink()
     for page in pages:
-        expect(card(page, "late.safetensors")).to_have_count(0, timeout=20_000)
+        expect(card(page, "late.safetensors")).to_have_count(0)
 
 
 def test_a_checkpoint_that_came_can_be_chosen(place, models: Path) -> None:
     """The choice in the bar follows the store."""
     page = place("watcher-3")
     shutil.copy(models / "Stable-diffusion/second.safetensors", models / "Stable-diffusion/third.safetensors")
-    expect(page.locator("#checkpoint option[value='third.safetensors']")).to_have_count(1, timeout=20_000)
+    expect(page.locator("#checkpoint option[value='third.safetensors']")).to_have_count(1)
     (models / "Stable-diffusion/third.safetensors").unlink()
 
 
@@ -216,13 +216,13 @@ def test_another_name_and_away(place, models: Path) -> None:
     dialog.get_by_role("button", name="Rename", exact=True).click()
     renamed = page.get_by_role("dialog", name="lived", exact=True)
     expect(renamed.get_by_text("art/new/lived.safetensors")).to_be_visible()
-    expect(card(other, "art/new/lived.safetensors")).to_be_visible(timeout=20_000)
+    expect(card(other, "art/new/lived.safetensors")).to_be_visible()
     renamed.get_by_text("Delete…").click()
     expect(renamed).to_contain_text("goes for everybody of this endpoint")
     renamed.get_by_role("button", name="Delete for everybody").click()
     expect(renamed).to_be_hidden()
     expect(card(page, "art/new/lived.safetensors")).to_have_count(0)
-    expect(card(other, "art/new/lived.safetensors")).to_have_count(0, timeout=20_000)
+    expect(card(other, "art/new/lived.safetensors")).to_have_count(0)
     assert not (models / "Lora/art/new/lived.safetensors").exists()
 
 

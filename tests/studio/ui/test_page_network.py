@@ -11,22 +11,22 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from easel.gateway import pages
-from tests.studio.ui.conftest import ask_small, generate_button, until
+from tests.studio.ui.conftest import ask_long, ask_small, generate_button, until
 from tests.studio.ui.proxy import line, mounted
-from tests.studio.ui.test_create import LONG, generate, picture_of, stop_all, tickets
+from tests.studio.ui.test_create import generate, picture_of, stop_all, tickets
 
 ASKED = re.compile(r"/(jobs|studio/session|sdapi/v1/txt2img)$")
 
 
 @pytest.mark.slow
-def test_a_cut_line_is_said_and_all_is_as_before_when_it_is_back(running, visit) -> None:
+def test_a_cut_line_is_said_and_all_is_as_before_when_it_is_back(running, visit, slowly) -> None:
     """The tab says that it is lost, keeps the fields, and without a reload shows the ticket that went on
     meanwhile, and the next one."""
     port = urlsplit(running.url).port
     assert port
     with line(port) as wire:
         page = visit("cut-line", at=wire.url)
-        ask_small(page, "drawn behind a cut line", steps=LONG, side=512)
+        ask_long(page, "drawn behind a cut line")
         generate(page)
         expect(tickets(page).first).to_have_attribute("data-state", "drawing")
         page.evaluate("window.same = true")

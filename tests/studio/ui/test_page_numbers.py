@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.studio.ui.conftest import AXE, ask_small, generate_button, until
-from tests.studio.ui.test_create import LONG, generate, picture_of, stop_all, tickets
+from tests.studio.ui.conftest import AXE, ask_long, ask_small, generate_button, until
+from tests.studio.ui.test_create import generate, picture_of, stop_all, tickets
 
 pytestmark = pytest.mark.timeout(300)
 IDLE_MINUTES = 10
@@ -101,7 +101,7 @@ def wrong(page: Page) -> list[str]:
 def states(page: Page) -> Iterator[str]:
     """Bring the page from one state to the next."""
     yield "empty"
-    ask_small(page, steps=LONG, side=512)
+    ask_long(page)
     generate(page)
     expect(tickets(page).first).to_have_attribute("data-state", "drawing")
     yield "drawing"
@@ -129,7 +129,7 @@ def states(page: Page) -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
-def test_nothing_is_wrong_anywhere(visit, width: int, height: int) -> None:
+def test_nothing_is_wrong_anywhere(visit, slowly, width: int, height: int) -> None:
     """axe's every rule, targets of 24 px, no scrolling sideways, nothing that jumps, no error in the console
     (a breach of the policy is one)."""
     page = visit(f"walks-{width}", width, height)

@@ -23,7 +23,7 @@ from easel.studio.engine.control_models.image_prompts import prepared_image_prom
 from easel.studio.engine.picture import Picture, call_unet
 from easel.studio.engine.queue.job import Job
 from easel.studio.engine.serving import Serving
-from easel.studio.engine.text_models.tokenizer import load_tokenizer
+from easel.studio.engine.text_models.tokenizer import shared_tokenizer
 from easel.studio.engine.texts.picture_prompts import picture_prompts
 from easel.studio.families import family
 from tests.studio.engine.conftest import STARTER
@@ -51,7 +51,7 @@ def controlnet(unet: Any, seed: int = 0, kind: Any = ControlNetModel, **config: 
 def in_memory(small: Tiny) -> Checkpoint:
     """Its modules as a checkpoint."""
     file = ModelFile(Path("tiny.safetensors"), "tiny.safetensors", Kind.CHECKPOINT, 1, 1.0)
-    tokenizers = tuple(load_tokenizer(one.pad_token) for one in small.family.text_encoders)
+    tokenizers = tuple(shared_tokenizer(one.pad_token) for one in small.family.text_encoders)
     parts = small.modules
     return Checkpoint(
         file, small.family, parts.backbone, parts.vae, parts.text_encoders, tokenizers, CPU, torch.float32, 1

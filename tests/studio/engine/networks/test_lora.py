@@ -17,7 +17,7 @@ from easel.studio.engine.networks.extra_networks import LoraUse
 from easel.studio.engine.networks.names import find_targets
 from easel.studio.engine.networks.network_file import load_network
 from easel.studio.engine.networks.unet_layers import unet_homes
-from easel.studio.engine.text_models.tokenizer import load_tokenizer
+from easel.studio.engine.text_models.tokenizer import shared_tokenizer
 from easel.studio.engine.texts.conditioning import PromptEncoder
 from easel.studio.engine.texts.embeddings import load_embedding
 from easel.studio.engine.texts.text_encoding import HowToEncode
@@ -36,7 +36,7 @@ def sdxl(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 def checkpoint(small: Tiny) -> Checkpoint:
     """Its modules as a checkpoint."""
     file = ModelFile(Path("tiny.safetensors"), "tiny.safetensors", Kind.CHECKPOINT, 1, 1.0)
-    tokenizers = tuple(load_tokenizer(one.pad_token) for one in small.family.text_encoders)
+    tokenizers = tuple(shared_tokenizer(one.pad_token) for one in small.family.text_encoders)
     parts = small.modules
     return Checkpoint(
         file, small.family, parts.backbone, parts.vae, parts.text_encoders, tokenizers, CPU, torch.float32, 1

@@ -56,7 +56,7 @@ from easel.studio.engine.memory.device_memory import (
     needed,
 )
 from easel.studio.engine.tensors.vocabularies import vocabularies_of
-from easel.studio.engine.text_models.tokenizer import load_tokenizer
+from easel.studio.engine.text_models.tokenizer import shared_tokenizer
 from easel.studio.families import Family, as_trained
 from easel.studio.families import family as family_of
 
@@ -140,7 +140,7 @@ def _load(
     plan = planned(file.name, family, weights, dtype, memory, scratch=scratch, there=there, whole=whole)
     places = homes(plan.placement, memory.device)
     total = there + _fill_all(parts, [places[part.words] for part in parts], dtype, report)
-    tokenizers = () if family.flow else tuple(load_tokenizer(one.pad_token) for one in family.text_encoders)
+    tokenizers = () if family.flow else tuple(shared_tokenizer(one.pad_token) for one in family.text_encoders)
     loaded = Checkpoint(
         file=file, family=family, backbone=bones.backbone, vae=None if vae_problem else bones.vae,
         text_encoders=bones.text_encoders, tokenizers=tokenizers, vocabularies=vocabularies,
