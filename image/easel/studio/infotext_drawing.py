@@ -8,6 +8,10 @@ second pass's sampler alone reads, UniPC's, and labels of our own for what A1111
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from easel.studio.engine import (
@@ -16,6 +20,7 @@ from easel.studio.engine import (
     SamplerSettings,
     ScheduleType,
     TextToImage,
+    UnknownSampler,
     of_flows,
     resolve,
 )
@@ -32,6 +37,8 @@ _UNI_PC_LABELS = {
     "uni_pc_lower_order_final": "UniPC lower order final",
 }  # fmt: skip
 _DEFAULT = SamplerSettings()
+_DETAILER = re.compile(r"ADetailer sampler(| \d+\w\w)")
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 _BRACKETS = ("(", "[")
 # what is a letter where nothing is emphasis
 _ALL_MARKS = (*_BRACKETS, "\\", "BREAK")
@@ -72,36 +79,53 @@ def _second(request: TextToImage) -> tuple[Sampler, ScheduleType] | None:
     return resolve(hires.sampler or request.sampler, hires.schedule_type or request.schedule_type)
 
 
-def _methods(request: TextToImage, *, flow: bool) -> list[tuple[Sampler, ScheduleType]]:
+def _methods(
+    request: TextToImage, *, flow: bool, others: Mapping[str, object]
+) -> list[tuple[Sampler, ScheduleType]]:
     """What all passes are really drawn with, each with the schedule that it follows."""
     found = []
-    for sampler, chosen in filter(None, (request.method(), _second(request))):
+    every = (request.method(), _second(request), *_of_areas(others))
+    for sampler, chosen in filter(None, every):
         drawn = of_flows(sampler) if flow else sampler
         found.append(resolve(drawn.name, _followed(sampler, chosen, flow=flow)))
     return found
 
 
-def seed_parameters(request: TextToImage, *, flow: bool = False) -> dict[str, object | None]:
+def _of_areas(others: Mapping[str, object]) -> Iterator[tuple[Sampler, ScheduleType]]:
+    """Samplers of ADetailer's units that have one of their own."""
+    for key, name in others.items():
+        if (unit := _DETAILER.fullmatch(key)) is None:
+            continue
+        scheduler = str(others.get(f"ADetailer scheduler{unit[1]}", "Automatic"))
+        with suppress(UnknownSampler):  # "Use same sampler"
+            yield resolve(str(name), scheduler)
+
+
+def seed_parameters(
+    request: TextToImage, *, flow: bool = False, others: Mapping[str, object] = _NOTHING
+) -> dict[str, object | None]:
     """Seeds beside the first, and where noise comes from."""
     width, height = request.seed_resize_from_w, request.seed_resize_from_h
     return {
         "Seed resize from": f"{width}x{height}" if width > 0 and height > 0 else None,
         "Clip skip": request.clip_skip if request.clip_skip > 1 else None,
         "Clip L skip": True if request.sdxl_clip_l_skip and request.clip_skip > 1 else None,
-        "ENSD": request.eta_noise_seed_delta or None if _tells_ensd(request, flow=flow) else None,
+        "ENSD": request.eta_noise_seed_delta or None if _tells_ensd(request, flow, others) else None,
         "Init image hash": request.source.init_hash if request.source else None,
         "Reference images": len(request.shown) or None,
         "RNG": request.randn_source if request.randn_source != "GPU" else None,
     }
 
 
-def sampling_parameters(request: TextToImage, *, flow: bool = False) -> dict[str, object]:
+def sampling_parameters(
+    request: TextToImage, *, flow: bool = False, others: Mapping[str, object] = _NOTHING
+) -> dict[str, object]:
     """Emphasis, then of each pass schedule and sampler, then guidance, in the order in which A1111 comes to
-    them."""
+    them. `others` are the text's other parameters, which may name samplers of what ADetailer drew."""
     found: dict[str, object] = {}
     if _tells_emphasis(request):
         found["Emphasis"] = request.emphasis.value
-    for sampler, schedule in _methods(request, flow=flow):
+    for sampler, schedule in _methods(request, flow=flow, others=others):
         if not sampler.by_timestep:
             found |= _of_schedule(request.sampling, sampler, schedule)
         found |= _of_sampler(request.sampling, sampler, flow=flow)
@@ -118,10 +142,12 @@ def _tells_emphasis(request: TextToImage) -> bool:
     return any(mark in texts for mark in marks)
 
 
-def _tells_ensd(request: TextToImage, *, flow: bool) -> bool:
+def _tells_ensd(request: TextToImage, flow: bool, others: Mapping[str, object]) -> bool:
     """Whether a sampler draws noise after the first: A1111 tells ENSD of some that do, and of none that adds
     it by churn."""
-    return any(_draws_later(sampler, request.sampling) for sampler, _ in _methods(request, flow=flow))
+    return any(
+        _draws_later(sampler, request.sampling) for sampler, _ in _methods(request, flow=flow, others=others)
+    )
 
 
 def _draws_later(sampler: Sampler, settings: SamplerSettings) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from easel.models import ModelFile, UnknownModel
@@ -18,14 +19,19 @@ from easel.studio.engine import (
     InvalidRequest,
     TextToImage,
     UnknownSampler,
+    find_upscaler,
     resolve,
 )
 from easel.studio.infotext import Infotext
 from easel.studio.infotext_later_passes import later_passes
 from easel.studio.infotext_modules import modules_here
+from easel.studio.infotext_silence import silent_options
 from easel.studio.settings import is_name
 from easel.studio.studio import Studio
 
+COMMENTS = "enable_prompt_comments"
+_UPSCALER = "upscaler_for_img2img"
+_PROMPTS = ("prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt")
 _MAX_SEED = 2**63 - 1
 # What the engine takes; a text of another program's may say more.
 _RANGES: dict[str, tuple[float, float]] = {
@@ -45,6 +51,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "hr_resize_y": (0, MAX_SIDE),
     "refiner_switch_at": (0, 1),
     "mask_blur": (0, 256),
+    "mask_blur_x": (0, 256),
+    "mask_blur_y": (0, 256),
     "initial_noise_multiplier": (0, 2),
     "seed_resize_from_w": (-1, MAX_SIDE),
     "seed_resize_from_h": (-1, MAX_SIDE),
@@ -52,10 +60,11 @@ _RANGES: dict[str, tuple[float, float]] = {
 
 
 def request_from_infotext(
-    studio: Studio, found: Infotext, tab: str = "txt2img"
+    studio: Studio, found: Infotext, tab: str = "txt2img", own: Mapping[str, Any] = MappingProxyType({})
 ) -> tuple[dict[str, Any], list[str]]:
     """Fields of A1111's requests, checkpoint and VAE by the names they have here in `override_settings`; and
-    sentences on what is not here or not drawn, which is left out. `tab` is A1111's name of the request."""
+    sentences on what is not here or not drawn, which is left out. `tab` is A1111's name of the request, `own`
+    are the options of whoever draws it: where the text is silent its own defaults count."""
     fields, notes = found.request(), [*found.passed_over(), *told_of_infotext(found.parameters)]
     settings: dict[str, Any] = fields.pop("override_settings", {})
     for name, (low, high) in _RANGES.items():
@@ -86,11 +95,16 @@ def request_from_infotext(
         except UnknownModel:
             words = "VAE {name} of the infotext is not here; it was left as it was."
             notes.append(remark("infotext_vae", words, about="sd_vae", name=settings.pop("sd_vae")))
+    notes += _upscaler(studio, settings)
     notes += modules_here(studio.engine.store, settings, "forge_additional_modules")
     notes += later_passes(studio, fields, tab)
     if looked := found.parameters.get("Reference images"):
         words = "It was drawn looking at {n} more pictures, which no infotext holds: send them along."
         notes.append(remark("infotext_references", words, about="reference_images", n=looked))
+    settings = {**silent_options(found, own), **settings}
+    if any("#" in fields.get(name, "") for name in _PROMPTS):
+        # comments were taken out before the text was written
+        settings[COMMENTS] = False
     return {**fields, "override_settings": settings}, notes
 
 
@@ -121,6 +135,15 @@ def _method(fields: dict[str, Any]) -> Iterator[str]:
         method = " ".join(str(fields.pop(key)) for key in said)
         words = "Sampler {name} of the infotext is not here; it was left as it was."
         yield remark("infotext_sampler", words, about="sampler_name", name=method)
+
+
+def _upscaler(studio: Studio, settings: dict[str, Any]) -> Iterator[str]:
+    name = settings.get(_UPSCALER)
+    try:
+        if is_name(name):
+            find_upscaler(studio.engine.store, _UPSCALER, str(name))
+    except InvalidRequest as e:
+        yield _left_out(_UPSCALER, settings.pop(_UPSCALER), e.allowed)
 
 
 def _another(file: ModelFile, found: Infotext) -> Iterator[str]:

@@ -160,3 +160,43 @@ def test_an_infotext_of_a1111s_means_a_cards_noise(running) -> None:
     assert info["comments"] == []
     fields = {"prompt": "a red circle", "sampler_name": "Euler", "cfg_scale": 7}
     assert pixels == drawn(running.draw(**fields, override_settings={"randn_source": "NV"}))[1]
+
+
+OWN = {
+    "CLIP_stop_at_last_layers": 2, "emphasis": "Ignore", "eta_ancestral": 0.3, "tiling": True,
+    "img2img_extra_noise": 0.3, "s_min_uncond": 4, "enable_quantization": True, "skip_early_cond": 0.5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"prompt": "a (red:1.4) circle", "override_settings": {"enable_prompt_comments": False}},
+        {"prompt": "a (red:1.4) circle #1", "override_settings": {"enable_prompt_comments": False}},
+        {"sampler_name": "DPM++ 2M", "enable_hr": True, "hr_sampler_name": "Euler", "s_churn": 30},
+        {"sampler_name": "DDIM", "scheduler": "Karras", "enable_hr": True, "hr_sampler_name": "Euler a",
+         "override_settings": {"eta_noise_seed_delta": 5, "sigma_min": 0.2, "enable_quantization": True}},
+        {"enable_hr": True, "hr_prompt": "a (blue:1.5) star", "override_settings": {"emphasis": "No norm"}},
+        {"prompt": "a BREAK b", "override_settings": {"emphasis": "None"}},
+        {"sampler_name": "Euler", "s_churn": 20, "override_settings": {"eta_noise_seed_delta": 5}},
+        {"scheduler": "Karras", "override_settings": {"use_old_karras_scheduler_sigmas": True}},
+    ],
+)  # fmt: skip
+def test_an_infotext_is_the_same_for_whoever_reads_it(running, fields) -> None:
+    """All that a pass reads is said, the second one's too, and what a text is silent about is as it was drawn
+    with: never the reader's own options."""
+    text, pixels, _ = drawn(running.draw(exact=True, **fields))
+    with running.ask("reader") as client:
+        assert client.post("/sdapi/v1/options", json=OWN).status_code == 200
+        answer = client.post("/sdapi/v1/txt2img", json={"infotext": text, "exact": True})
+        told = client.post("/studio/parameters", json={"text": text}).json()["request"]
+        sent = client.post("/sdapi/v1/txt2img", json={**told, "exact": True})
+    assert drawn(answer)[:2] == (text, pixels)
+    assert drawn(sent)[:2] == (text, pixels)
+
+
+def test_whose_comments_an_infotext_leaves(running) -> None:
+    """`#` in a text's words was drawn; in a prompt that is sent beside it, it begins a comment as ever."""
+    text, _, _ = drawn(running.draw(prompt="a #1", override_settings={"enable_prompt_comments": False}))
+    said, _, _ = drawn(running.draw(infotext=text, prompt="a red # circle"))
+    assert said.startswith("a red \n")

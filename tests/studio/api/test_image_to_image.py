@@ -219,3 +219,37 @@ def test_a_strength_of_no_step(ada, blue, sampler) -> None:
         answer = draw(ada, blue, sampler_name=sampler, batch_size=2, denoising_strength=strength)
         assert [one.size for one in pictures(answer)] == [(96, 64)] * 2
     assert ada.get("/sdapi/v1/progress").json()["progress"] == 0
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"mask_blur": 0, "inpainting_fill": 1, "inpaint_full_res": False},
+        {"mask_blur_x": 0, "mask_blur_y": 3, "mask_round": False},
+        {"alwayson_scripts": {"Soft Inpainting": {"args": [True, 2]}}},
+        {"width": 160, "override_settings": {
+            "img2img_fix_steps": True, "img2img_color_correction": True, "upscaler_for_img2img": "Lanczos"}},
+        {"prompt": "star", "disable_extra_networks": True},
+    ],
+)  # fmt: skip
+def test_an_infotext_draws_over_the_same(ada, blue, fields) -> None:
+    """With the same picture and mask the text alone draws it again, and units of ControlNet that are sent
+    beside it take nothing of it away."""
+    mask = Image.new("L", blue.size)
+    ImageDraw.Draw(mask).ellipse((20, 10, 60, 50), fill=255)
+    masked = {"mask": sent(mask), "exact": True}
+    answer = draw(ada, blue, **masked, **fields)
+    (text,) = info(answer)["infotexts"]
+    beside = {"alwayson_scripts": {"ControlNet": {"args": [{"enabled": False}]}}}
+    again = ada.post(
+        "/sdapi/v1/img2img", json={"init_images": [sent(blue)], "infotext": text, **masked, **beside}
+    )
+    assert info(again)["infotexts"] == [text]
+    assert pictures(again)[0].tobytes() == pictures(answer)[0].tobytes()
+
+
+def test_an_upscaler_of_an_infotext_that_is_not_here(ada, blue) -> None:
+    """Left out and told, as all that a text names."""
+    text = "x\nSteps: 2, Sampler: Euler, Seed: 1, Upscaler for img2img: gone, Version: Easel 1"
+    answer = ada.post("/sdapi/v1/img2img", json={"init_images": [sent(blue)], "infotext": text, "steps": 1})
+    assert "upscaler_for_img2img gone of the infotext was left out" in " ".join(info(answer)["comments"])

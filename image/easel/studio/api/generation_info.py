@@ -27,7 +27,7 @@ def information(
     subseeds = [picture.subseed for picture in pictures]
     extra: dict[str, Any] = {
         "Schedule type": schedule_type(request, flow=flow),
-        **sampling_parameters(request, flow=flow),
+        **sampling_parameters(request, flow=flow, others=first_request.parameters),
         **pass_parameters(request, flow=flow),
         **first_request.parameters,
     }

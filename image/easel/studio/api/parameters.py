@@ -69,11 +69,12 @@ def parameters(studio: Studio) -> APIRouter:
         """What one of the caller's pictures was drawn from."""
         id, owner = PictureId.of(day, name), owner_of(request.headers)
         path = await asyncio.to_thread(studio.gallery.pictures.find, owner, id)
-        return reply(await asyncio.to_thread(file_parameters, studio, path))
+        return reply(await asyncio.to_thread(file_parameters, studio, path, owner))
 
     @routes.post("/parameters", response_model=Parameters, openapi_extra=_BODY)
     async def sent(request: Request) -> Response:
         """What a text, or a picture sent as a file, says of how to draw it. Nothing is kept."""
+        owner = owner_of(request.headers)
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
             file = await _picture(request)
             try:
@@ -81,24 +82,24 @@ def parameters(studio: Studio) -> APIRouter:
             except NotAPicture as error:
                 error.field = "picture"
                 raise
-            return reply(await asyncio.to_thread(_understood, studio, text))
+            return reply(await asyncio.to_thread(_understood, studio, text, owner))
         try:
             asked = TextRequest.model_validate_json(await request.body())
         except ValidationError as error:
             faults = error.errors(include_url=False, include_context=False)
             raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in faults]) from None
-        return reply(await asyncio.to_thread(_understood, studio, asked.text))
+        return reply(await asyncio.to_thread(_understood, studio, asked.text, owner))
 
     return routes
 
 
-def file_parameters(studio: Studio, path: Path) -> dict[str, Any]:
-    """Of a picture that the caller may see. Raises NoSuchPicture, NotAPicture."""
+def file_parameters(studio: Studio, path: Path, owner: str) -> dict[str, Any]:
+    """Of a picture that the caller, `owner`, may see. Raises NoSuchPicture, NotAPicture."""
     try:
         file = path.read_bytes()
     except OSError:
         raise NoSuchPicture(f"{path.name} was taken away just now") from None
-    return _understood(studio, _text_of(file))
+    return _understood(studio, _text_of(file), owner)
 
 
 async def _picture(request: Request) -> bytes:
@@ -114,14 +115,14 @@ def _text_of(file: bytes) -> str:
     return read_texts(file).get("parameters", "")
 
 
-def _understood(studio: Studio, text: str) -> dict[str, Any]:
+def _understood(studio: Studio, text: str, owner: str) -> dict[str, Any]:
     found = parse(text)
     if not found.parameters:
         return _said(text, {}, [remark("no_parameters", "There are no generation parameters in it.")])
     units, found = detailer_units(found)
-    request, notes = request_from_infotext(studio, found)
+    request, notes = request_from_infotext(studio, found, own=studio.options.read(owner))
     if units:
-        request["alwayson_scripts"] = detailer_script(units)
+        request["alwayson_scripts"] = {**request.get("alwayson_scripts", {}), **detailer_script(units)}
     return _said(text, request, notes)
 
 

@@ -123,10 +123,11 @@ def _seen(routes: APIRouter, studio: Studio) -> None:
         return await small_reply(studio.gallery, path, _ASK_AGAIN)
 
     @routes.get("/{token}/parameters/{day}/{name}", response_model=Parameters)
-    async def parameters(token: Token, day: Day, name: Name) -> Response:
+    async def parameters(request: Request, token: Token, day: Day, name: Name) -> Response:
         """What a shared picture was drawn from."""
         path = await asyncio.to_thread(shares.find, token, PictureId.of(day, name))
-        return reply(await asyncio.to_thread(file_parameters, studio, path))
+        owner = owner_of(request.headers)
+        return reply(await asyncio.to_thread(file_parameters, studio, path, owner))
 
 
 def _view(share: Share) -> dict[str, Any]:

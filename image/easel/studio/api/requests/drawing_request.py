@@ -106,7 +106,10 @@ class DrawingRequest(Liberal):
 
         What this kind of request has no field for is left out.
         """
-        overrides = said.get("override_settings", {}) | self.override_settings
+        theirs = dict(said.get("override_settings", {}))
+        if "prompt" in self.model_fields_set:
+            theirs.pop("enable_prompt_comments", None)  # which speaks of the text's own words
+        overrides = theirs | self.override_settings
         said = {name: value for name, value in said.items() if name in type(self).model_fields}
         said["override_settings"] = overrides
         sent = {name: getattr(self, name) for name in self.model_fields_set if name != "override_settings"}

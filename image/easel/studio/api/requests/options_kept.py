@@ -62,15 +62,10 @@ KEPT: dict[str, dict[str, Any]] = {
         "training_tensorboard_flush_every": 120,
     },
     "where interrogation's networks stay": {"interrogate_keep_models_in_memory": False},
-    "img2img on A1111's page, and masks that A1111 sends back": {
+    "img2img on A1111's page": {
         "img2img_sketch_default_brush_color": "#ffffff", "img2img_inpaint_mask_brush_color": "#ffffff",
-        "img2img_inpaint_sketch_default_brush_color": "#ffffff", "return_mask": False,
-        "return_mask_composite": False, "img2img_batch_show_results_limit": 32, "overlay_inpaint": True,
-        "token_merging_ratio_img2img": 0.0, "ddim_discretize": "uniform",
-    },
-    "the finer settings of a second pass and a refiner": {
-        "hires_fix_refiner_pass": "second pass", "token_merging_ratio_hr": 0.0,
-        "hires_fix_use_firstpass_conds": False, "refiner_switch_by_sample_steps": False,
+        "img2img_inpaint_sketch_default_brush_color": "#ffffff",
+        "img2img_batch_show_results_limit": 32,
     },
     "what stands in the infotext beside the settings, and what A1111's page reads of it": {
         "textual_inversion_print_at_load": False, "textual_inversion_add_hashes_to_infotext": True,

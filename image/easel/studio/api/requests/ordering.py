@@ -86,7 +86,8 @@ class Ordering:
             if not any(is_detailer(title) for title in asked.alwayson_scripts):
                 found_units, found = detailer_units(found)
                 units |= detailer_script(found_units)
-            fields, missing = request_from_infotext(self._studio, found, asked.TAB)
+            fields, missing = request_from_infotext(self._studio, found, asked.TAB, self.own)
+            units = _beside(fields.pop("alwayson_scripts", {}), units)
             asked = asked.filled(fields)
             if units:
                 asked = asked.model_copy(update={"alwayson_scripts": units})
@@ -207,6 +208,12 @@ class Ordering:
             named = [replace(one, model=_control_title(store, one.model)) for one in request.controls]
             request = replace(request, controls=tuple(named))
         return request
+
+
+def _beside(said: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Always-on scripts of an infotext beside those that were sent, which come first."""
+    titles = {title.strip().lower() for title in sent}
+    return {**{title: one for title, one in said.items() if title.lower() not in titles}, **sent}
 
 
 def _control_title(store: Store, name: str) -> str:

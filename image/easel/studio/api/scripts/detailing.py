@@ -29,10 +29,13 @@ from easel.studio.api.requests.sent_picture import SentPictures
 from easel.studio.engine import MAX_SEED, InvalidRequest
 from easel.studio.engine.imaging import AreaOrder, FaceArea, area_masks, mask_from
 
+_NOISE = "initial_noise_multiplier"
 _ORDER, _SAME_SEED = "ad_bbox_sortby", "ad_same_seed_for_each_tab"
 _Pictures = Generator[Step, Any, list[list[ResultPicture]]]
 _OF_THE_PICTURE = (
     "subseed_strength", "seed_resize_from_w", "seed_resize_from_h", "tiling", "disable_extra_networks",
+    # as the options of the same names would: an infotext tells them apart no more
+    "eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "s_min_uncond", "distilled_cfg_scale", "exact",
 )  # fmt: skip
 _BLANK = Image.new("RGB", (64, 64))
 _ALL = Image.new("L", (64, 64), 255)
@@ -195,10 +198,10 @@ def _touch(unit: DetailerUnit, body: DrawingRequest, area: _Area) -> ImageToImag
     if unit.ad_use_inpaint_width_height:
         size = {"width": unit.ad_inpaint_width, "height": unit.ad_inpaint_height}
     fields = {name: getattr(body, name) for name in _OF_THE_PICTURE}
+    fields[_NOISE] = getattr(body, _NOISE, None)
     sampling = {name: getattr(body, name) for name in ("steps", "cfg_scale", "sampler_name", "scheduler")}
     request = ImageToImageRequest(
-        **fields,
-        **{**sampling, **unit.sampling},
+        **{**fields, **sampling, **unit.sampling},
         **size,
         prompt=area.prompt,
         negative_prompt=area.negative_prompt,
