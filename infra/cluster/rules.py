@@ -56,8 +56,8 @@ def own_platform_faults(name: str, team: TeamSpec, where: Where) -> Iterator[Spe
     if team.runs_on == "cluster" and team.platform.rpartition("/")[2] == name:
         yield SpecFault(
             (*where, "platform"),
-            f"{shown(team.platform)} is this stack itself: leave it out for a cluster of its own, or name the "
-            "stack that has one",
+            f"{shown(team.platform)} is this stack itself: leave it out for a cluster of its own, or name "
+            "the stack that has one",
             _HERE,
         )
 
