@@ -65,6 +65,7 @@ class Domain(pulumi.ComponentResource):
 
     def _found(self, zone: str) -> pulumi.Output[str]:
         if zone != "find":
+            self._holds(zone)
             return pulumi.Output.from_input(zone)
         for suffix in suffixes(self.name):
             found = self._zone_of(suffix)
@@ -75,6 +76,30 @@ class Domain(pulumi.ComponentResource):
             f"{', '.join(suffixes(self.name))}. Add `zone: create` to easel:team, and easel makes one and "
             "shows the name servers to delegate it to; or `zone: Z…`, the id of the right one"
         )
+
+    def _holds(self, zone: str) -> None:
+        """Whether the zone of this id holds the domain: else AWS would refuse each record, half-way.
+
+        Who may not look is believed. Raises NoZone.
+        """
+        try:
+            found = aws.route53.get_zone(zone_id=zone, opts=pulumi.InvokeOptions(parent=self))
+        except Exception as error:
+            # The provider has no type for it: a plain Exception with the words of the lookup.
+            words = ("NoSuchHostedZone", "couldn't find resource", "no matching")
+            if not any(one in str(error) for one in words):
+                pulumi.log.debug(f"hosted zone {zone}: {error}")
+                return
+            raise NoZone(
+                f"easel:team.zone: this account has no hosted zone {zone}. `aws route53 list-hosted-zones` "
+                "lists those it has; leave zone out, and it is found by the domain"
+            ) from None
+        name = found.name.rstrip(".")
+        if self.name != name and not self.name.endswith(f".{name}"):
+            raise NoZone(
+                f"easel:team.zone: {zone} is the hosted zone of {name}, which {self.name} is not below: take "
+                "the right one, or leave zone out, and it is found by the domain"
+            )
 
     def _zone_of(self, suffix: str) -> str | None:
         try:

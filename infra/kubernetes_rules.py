@@ -16,6 +16,8 @@ KUBERNETES = "kubernetes"
 TEAM: Where = ("easel:team",)
 HERE: Where = (*TEAM, KUBERNETES)
 RUNS_ON = frozenset({"runs_on"})
+CLUSTERS_OWN = ("default", "kube-node-lease", "kube-public", "kube-system")
+"""Namespaces that every cluster has."""
 
 OF_AWS: dict[tuple[str, ...], str] = {
     ("zone",): "a hosted zone of Route 53: on Kubernetes point console.<domain> and each endpoint's name at "
@@ -106,15 +108,30 @@ def _of_secrets_manager(here: Where, endpoint: EndpointSpec) -> Iterator[SpecFau
 
 
 def claim_faults(team: TeamSpec, endpoints: Iterable[str]) -> Iterator[SpecFault]:
-    """Whether claims of pictures are for endpoints that there are."""
-    names = set(endpoints)
-    for name in team.kubernetes.storage.outputs:
+    """Whether claims of pictures are for endpoints that there are, each for one."""
+    names, given = set(endpoints), team.kubernetes.storage
+    whose = {given.models: "the models"} if given.models else {}
+    for name, claim in given.outputs.items():
+        where = (*HERE, "storage", "outputs", name)
+        if claim in whose:
+            yield SpecFault(
+                where, f"{shown(claim)} holds {whose[claim]} already, and files would mix: name another claim"
+            )
+        whose.setdefault(claim, f"the pictures of {name}")
         if name not in names:
             near = nearest(name, names) or f": there are {', '.join(sorted(names)) or 'none'}"
-            yield SpecFault((*HERE, "storage", "outputs", name), f"is no endpoint of this file{near}")
+            yield SpecFault(where, f"is no endpoint of this file{near}")
 
 
 def _cluster(team: TeamSpec) -> Iterator[SpecFault]:
+    namespace = team.kubernetes.namespace
+    if namespace in (*CLUSTERS_OWN, team.kubernetes.keda_namespace):
+        yield SpecFault(
+            (*HERE, "namespace"),
+            f"{shown(namespace)} is of others: in its namespace easel lets nobody speak to anybody but its "
+            "own, nor run what Pod Security's level restricted refuses. Leave it out, for easel-<team>",
+            RUNS_ON,
+        )
     if team.kubernetes.context is None:
         yield SpecFault(
             (*HERE, "context"),

@@ -157,6 +157,10 @@ def domain(account: StackAccount) -> Iterator[Check]:
             yield Check("domain", "failed", f"no hosted zone of this account holds {name}", advice)
         return
     held = found[0]["HostedZone"]["Name"].rstrip(".")
+    if name != held and not name.endswith(f".{held}"):
+        advice = "name the zone that holds the domain, or leave easel:team.zone out, and it is found"
+        yield Check("domain", "failed", f"{zone} is the hosted zone of {held}, not of {name}", advice)
+        return
     ours = [{_plain(server) for server in one["DelegationSet"]["NameServers"]} for one in found]
     told = name_servers(held)
     if told in ours:

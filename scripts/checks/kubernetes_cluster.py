@@ -63,7 +63,7 @@ def of_stack(here: Settings) -> Iterator[Check]:
     if isinstance(found, Check):
         yield found
         return
-    for check in (cluster, rights, keda, storage, gpus, disks, edge):
+    for check in (cluster, rights, namespace, keda, storage, gpus, disks, edge):
         checks = list(_asked(check, found))
         yield from checks
         if check is cluster and any(one.verdict == "failed" for one in checks):
@@ -108,6 +108,20 @@ def rights(at: StackCluster) -> Iterator[Check]:
         )
     else:
         yield Check("rights", "ok", f"may write what a team is made of, in namespace {at.namespace}")
+
+
+def namespace(at: StackCluster) -> Iterator[Check]:
+    """Whether the team's namespace is its own. Nothing is said of one that is, or is not there yet."""
+    from kubernetes.client import CoreV1Api
+
+    read = partial(CoreV1Api(at.client).read_namespace, at.namespace, _request_timeout=PATIENCE)
+    found = _or_none(read)
+    if found is not None and (found.metadata.labels or {}).get("app.kubernetes.io/part-of") != "easel":
+        advice = (
+            "`pulumi up` closes it: policies that deny all traffic, Pod Security's level restricted, a "
+            "quota. Take one of the team's own: easel:team.kubernetes.namespace"
+        )
+        yield Check("namespace", "warning", f"{at.namespace} is there already, and not easel's", advice)
 
 
 def keda(at: StackCluster) -> Iterator[Check]:

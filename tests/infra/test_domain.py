@@ -5,8 +5,16 @@ import pytest
 
 from infra.names import suffixes
 from tests.infra.graph import World, provision
+from tests.infra.world import Refused
 
 ONE = {"studio": {"shape": "gpu.t4"}}
+
+
+class Denied(World):
+    """Of whoever may not look at hosted zones."""
+
+    def _zone(self, args: dict[str, object]) -> dict[str, object]:
+        raise Refused("AccessDenied: not authorized to perform: route53:ListHostedZones")
 
 
 @pytest.mark.parametrize(
@@ -44,12 +52,30 @@ def test_two_zones_of_a_name_are_for_a_person_to_choose_from() -> None:
         provision(ONE, world=World(hosted={"example.com": "several"}))
 
 
-def test_a_zone_by_its_id_is_taken_unasked() -> None:
-    """The way out of both."""
-    world = World(hosted={"example.com": "several"})
+def test_a_zone_by_its_id_is_looked_at_by_its_id_alone() -> None:
+    """The way out of both; and who may not look at it may still name it."""
+    world = World(hosted={"example.com": "Z0123456789ABC"})
     graph = provision(ONE, {"zone": "Z0123456789ABC"}, world=world)
     assert {record.inputs["zoneId"] for record in graph.of("Record")} == {"Z0123456789ABC"}
-    assert not [token for token, _ in world.asked if token.endswith("getZone")]
+    assert [args for token, args in world.asked if token.endswith("getZone")] == [
+        {"zoneId": "Z0123456789ABC"}
+    ]
+    assert provision(ONE, {"zone": "Z0123456789ABC"}, world=Denied(hosted={})).of("Record")
+
+
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [
+        ("Z404", "this account has no hosted zone Z404"),
+        ("Z1", "Z1 is the hosted zone of example.org, which art.example.com is not below"),
+        ("Z2", "Z2 is the hosted zone of rt.example.com, which"),
+    ],
+)
+def test_a_zone_by_its_id_that_does_not_hold_the_domain_is_refused(zone: str, said: str) -> None:
+    """AWS would refuse each record, when the rest is there and paid for."""
+    world = World(hosted={"example.org": "Z1", "rt.example.com": "Z2"})
+    with pytest.raises(pulumi.RunError, match=said):
+        provision(ONE, {"zone": zone}, world=world)
 
 
 def test_a_new_zone_shows_what_to_delegate_to() -> None:
@@ -63,13 +89,6 @@ def test_a_new_zone_shows_what_to_delegate_to() -> None:
 
 def test_a_denied_lookup_is_not_taken_for_a_missing_zone() -> None:
     """Who may not list zones must not be told to make one."""
-
-    class Denied(World):
-        def _zone(self, args: dict[str, object]) -> dict[str, object]:
-            from tests.infra.world import Refused
-
-            raise Refused("AccessDenied: not authorized to perform: route53:ListHostedZones")
-
     with pytest.raises(Exception, match="not authorized") as error:
         provision(ONE, world=Denied())
     assert not isinstance(error.value, pulumi.RunError)

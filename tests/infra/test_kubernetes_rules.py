@@ -79,6 +79,12 @@ def test_what_aws_alone_can_do_is_refused_with_what_takes_its_place(
     [
         ({"edge": {"ingress": "a", "address": "10.0.0.1"}}, "edge: names ingress and address: give one of"),
         ({"edge": {"gateway": "a/b", "tls": "c"}}, "edge.tls: goes with ingress only"),
+        ({"namespace": "default"}, 'kubernetes.namespace: "default" is of others'),
+        ({"namespace": "scaler", "keda_namespace": "scaler"}, 'namespace: "scaler" is of others'),
+        (
+            {"storage": {"models": "files", "outputs": {"a": "files"}}},
+            'storage.outputs.a: "files" holds the models already',
+        ),
         ({"edge": {"ingress": "a", "timeouts": False}}, "edge.timeouts: goes with gateway only"),
         ({"edge": {"gateway": "alone"}}, '"alone" is not a Gateway: write namespace/name'),
         ({"edge": {"address": "host"}}, '"host" is not an IP address'),

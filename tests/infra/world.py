@@ -159,6 +159,11 @@ class World:
         }
 
     def _zone(self, args: dict[str, Any]) -> dict[str, Any]:
+        if wanted := args.get("zoneId"):
+            names = [name for name, zone in self.hosted.items() if zone == wanted]
+            if not names:
+                raise Refused("reading Route 53 Hosted Zone: couldn't find resource")
+            return {"zoneId": wanted, "name": names[0], "id": wanted}
         found = self.hosted.get(args["name"])
         if found is None:
             raise Refused(

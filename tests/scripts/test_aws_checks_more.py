@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.route53 import models as route53
 
 from scripts.__main__ import main
 from scripts.checks import aws_account
@@ -35,6 +36,16 @@ def test_a_zone_above_holds_the_domain(look: Look) -> None:
     delegated("example.com")
     (check,) = look(only=aws_account.domain)
     assert (check.verdict, check.seen) == ("ok", "example.com is delegated to its hosted zone")
+
+
+def test_a_zone_that_is_named_and_another_domains(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pulumi up` would be refused at its first record. AWS's ids begin with Z, which moto's do by chance."""
+    monkeypatch.setattr(route53, "create_route53_zone_id", lambda *_, **__: "Z0123456789ABCDEFGHI")
+    made = client("route53").create_hosted_zone(Name="example.org", CallerReference="other")
+    zone = made["HostedZone"]["Id"].rpartition("/")[2]
+    (check,) = look(f"zone: {zone}", only=aws_account.domain)
+    assert check.verdict == "failed"
+    assert check.seen == f"{zone} is the hosted zone of example.org, not of art.example.com"
 
 
 def test_no_zone(look: Look) -> None:

@@ -117,6 +117,16 @@ def test_what_may_not_be_looked_at_is_no_failure(look: Look, api: ClusterStandIn
     assert "may not write namespaces, deployments" in rights.seen
 
 
+def test_a_namespace_of_others_is_told(look: Look, api: ClusterStandIn) -> None:
+    """What runs there would be cut off; the team's own, of an earlier `pulumi up`, is no news."""
+    at = "/api/v1/namespaces/easel-art"
+    api.has[at] = {"metadata": {"name": "easel-art", "labels": {"team": "web"}}}
+    found = one(look(), "namespace")
+    assert (found.verdict, found.seen) == ("warning", "easel-art is there already, and not easel's")
+    api.has[at]["metadata"]["labels"] = {"app.kubernetes.io/part-of": "easel"}
+    assert not [check for check in look() if check.what == "namespace"]
+
+
 def test_keda_is_there_or_comes(look: Look, api: ClusterStandIn) -> None:
     """Never twice in a cluster, and never missing."""
     assert one(look(keda="there"), "keda").verdict == "ok"
