@@ -29,7 +29,7 @@ _PIECES = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _COUNT = re.compile(
-    r"\s*(?P<how>[~@!]?)\s*(?:(?P<exact>\d{1,4})|(?P<low>\d{0,4})-(?P<high>\d{0,4}))\$\$"
+    r"\s*+(?P<how>[~@!]?)\s*+(?:(?P<exact>\d{1,4})|(?P<low>\d{0,4})-(?P<high>\d{0,4}))\$\$"
     r"(?:(?P<separator>[^${}]*)\$\$)?"
 )
 _WEIGHT = re.compile(r"\s*(?P<weight>\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})::")
