@@ -79,6 +79,7 @@ class Ordering:
 
     def begin(self, asked: AnyRequest) -> AnyRequest:
         """The request with what its always-on scripts and its infotext say. Raises as those do."""
+        asked.check_texts()
         asked, notes = scripted(asked, self.own)
         self.notes += notes
         if asked.infotext:
@@ -88,6 +89,7 @@ class Ordering:
                 units |= detailer_script(found_units)
             fields, missing = request_from_infotext(self._studio, found, asked.TAB)
             asked = asked.filled(fields)
+            asked.check_texts()
             if units:
                 asked = asked.model_copy(update={"alwayson_scripts": units})
             self.notes += missing
