@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from easel.studio.api.scripts.plot_axes import axis_named
-from easel.studio.engine import InvalidRequest, Style, apply_styles
+from easel.studio.engine import InvalidRequest, Style, Wildcards, apply_styles, expand
 from easel.studio.engine.prompts.emphasis import spans
 from easel.studio.engine.prompts.schedule import schedule
 from easel.studio.engine.prompts.variants import read
@@ -85,6 +85,21 @@ def test_prompts_are_read_in_their_length() -> None:
         spans(":" + "1" * 19_990 + "x")
         schedule("[a:b:" + "1" * 19_990 + "x]", 20)
         read("{" + " " * 19_990 + "a|b}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{" * 9990 + "}" * 9990, "{a" * 6660 + "}" * 6660, "{a$$" * 3990 + "}" * 3990, "(" * 9990 + ")" * 9990,
+     "[" * 9990 + "]" * 9990, "[a|" * 4990 + "]" * 4990, "[a:" * 1990 + ":1]" * 1990,
+     "{a|" * 4990 + "}" * 4990],
+)  # fmt: skip
+def test_brackets_in_brackets(text: str) -> None:
+    """Thousands deep: in the time of the prompt's length, for each picture reads its own."""
+    with at_once():
+        read(text)
+        spans(text)
+        schedule(text, 20)
+        expand(text, 1, Wildcards())
 
 
 def test_infotexts_are_read_in_their_length() -> None:
