@@ -17,7 +17,7 @@ def seconds(value: Any) -> int:
     """Read a duration: `seconds("1h30m") == 5400`. Raises ValueError that says what is allowed."""
     if not isinstance(value, str) or not re.fullmatch(r"([0-9]{1,9}[smhdw])+", value):
         raise ValueError("is not a duration: write a number and a unit, such as 90s, 15m, 1h30m or 7d")
-    parts = re.findall(r"([0-9]+)([smhdw])", value)
+    parts = re.findall(r"([0-9]{1,9})([smhdw])", value)
     if len({unit for _, unit in parts}) != len(parts):
         raise ValueError("names a unit twice: write it once, such as 90s, 15m, 1h30m or 7d")
     return sum(int(number) * _SECONDS[unit] for number, unit in parts)

@@ -22,6 +22,7 @@ from infra.spec import EndpointSpec, Spec, TeamSpec
 
 _LARGEST = 1_000_000
 _MOST_VALUES = 100_000
+_MOST_BITS = 64
 _PLAIN = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 S = TypeVar("S", bound=BaseModel)
@@ -185,7 +186,10 @@ class _Values:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, where)
         try:
-            return self._loader.construct_object(node)
+            value = self._loader.construct_object(node)
+            if isinstance(value, int) and value.bit_length() > _MOST_BITS:  # some thousand digits are no text
+                raise ValueError(node.value)
+            return value
         except ValueError:
             raise self._error(node, f"{shown(node.value)} looks like a number or date and is none") from None
 

@@ -108,6 +108,8 @@ def test_all_faults_are_told_at_once_with_line_path_value_and_what_is_allowed(tm
         ("\tconfig: {}", "is not YAML"),
         ("config: !!python/object:os.system {}", "is not YAML"),
         ("config: {a: 2026-99-99}", "looks like a number or date and is none"),
+        ("config: {a: " + "1:" * 3000 + "1}", "looks like a number or date and is none"),
+        ("config: {a: 0x" + "f" * 5000 + "}", "looks like a number or date and is none"),
         ("config: {[a]: 1}", "a name must be plain text"),
         ("a: &a [*a]", "anchors"),
         ("a: &a {<<: *a}", "must hold config"),

@@ -43,7 +43,7 @@ _UNFINISHED = (
 )
 _PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 # A1111 names hashes in brackets at the end of a title.
-_BRACKET = re.compile(r"\s*\[[0-9a-fA-F]*\]\s*$")
+_BRACKET = re.compile(r"\[[0-9a-fA-F]*+\]\s*+$")
 # Shorter pieces of a name than this match anything.
 _SHORTEST_PIECE = 3
 
@@ -175,7 +175,8 @@ class Store:
 
     def _find(self, kind: Kind, wanted: str) -> ModelFile:
         files = self.files(kind)
-        plain = _BRACKET.sub("", wanted)
+        found = _BRACKET.search(wanted)
+        plain = wanted[: found.start()].rstrip() if found else wanted
         # A1111 on Windows has "\" between folders: in titles, in infotexts, in what clients keep.
         ways = (wanted, plain, wanted.replace("\\", "/"), plain.replace("\\", "/"))
         plain = ways[-1]

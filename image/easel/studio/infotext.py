@@ -37,6 +37,8 @@ from easel.studio.infotext_passes import KEYS, STRENGTH, pass_fields, pass_param
 from easel.studio.version import VERSION as EASEL
 
 NEGATIVE = "Negative prompt:"
+MAX_INFOTEXT = 1_000_000
+"""Characters that are read of one; those that programs write have some thousands."""
 VERSION = f"Easel {EASEL}"
 
 # Keys are short; the bound keeps the search linear on a line somebody made to be slow.
@@ -243,10 +245,9 @@ def _parted(lines: list[str]) -> tuple[list[str], dict[str, str]]:
     if len(pairs) >= _LEAST_PAIRS:
         return lines[:-1], pairs
     for number in range(len(lines) - 2, 0, -1):
-        if lines[number].startswith("Steps: "):
-            below = dict(_pairs(", ".join(lines[number:])))
-            if len(dict(_pairs(lines[number]))) >= _LEAST_PAIRS:
-                return lines[:number], below
+        # What is below is read once: a text of such lines, each with all below it, would take its square.
+        if lines[number].startswith("Steps: ") and len(dict(_pairs(lines[number]))) >= _LEAST_PAIRS:
+            return lines[:number], dict(_pairs(", ".join(lines[number:])))
     return lines, {}
 
 

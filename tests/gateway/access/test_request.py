@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from easel.gateway.access.cookies import cookie_values
 from easel.gateway.access.request import ForwardedRequest, forbidden, local_path, normal
 
 FORBIDDEN = [
@@ -179,3 +181,22 @@ def test_what_may_be_sent_again() -> None:
     assert (
         ForwardedRequest("POST", path, {"prefer": "respond-async"}).kind(api=True, anonymous=False) == "draw"
     )
+
+
+def test_no_path_takes_its_square() -> None:
+    """Space that ends nowhere, as long as Caddy lets an address be: a stranger's is looked at before it is
+    known who asks, and 15 kB of it held everybody up for a second and a half."""
+    began = time.thread_time()
+    for path in ("/" + "%20" * 6000 + "x", "/" + " " * 20_000 + "x", "/" + " x" * 10_000, "/" + ";" * 20_000):
+        assert not forbidden(path)
+    assert time.thread_time() - began < 0.5
+    assert forbidden("/easel%20%20/load")
+    assert normal("/a%20%20/b c/ d ") == "/a/b c/ d"
+
+
+def test_no_header_of_cookies_takes_long() -> None:
+    """Of one name some are looked at, each of which is a signature to check; of others none."""
+    began = time.thread_time()
+    assert len(cookie_values("easel_studio=a; " * 5000, "easel_studio")) == 10
+    assert cookie_values("x=1; " * 5000 + "easel_studio=b", "easel_studio") == ["b"]
+    assert time.thread_time() - began < 0.3

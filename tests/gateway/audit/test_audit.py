@@ -236,6 +236,7 @@ def test_a_line_that_was_cut_short_is_passed_over(tmp_path: Path) -> None:
         ("PATCH", "/files/uploads/abc", None),
         ("PUT", "/api/settings", "changed"),
         ("POST", "/studio/models/downloads", "fetched"),
+        ("POST", "/studio/models/files/rename", "changed"),
         ("POST", "/sdapi/v1/txt2img", None),
         ("GET", "/files/content", None),
     ],
@@ -255,12 +256,32 @@ def test_what_counts_as_a_change(method: str, uri: str, kind: str | None) -> Non
         ("PUT", "/studio/wildcards/file?name=light%2Fwarm", ("changed", "/studio/wildcards/file light/warm")),
         ("DELETE", "/studio/wildcards/file?name=x", ("deleted", "/studio/wildcards/file x")),
         ("DELETE", "/files?path=models%2Fx", ("deleted", "models/x")),
+        # As the studio reads them: the last of a name.
+        ("DELETE", "/files?path=models%2Fx&path=models%2Fy", ("deleted", "models/y")),
+        ("DELETE", "/files?path=models%2Fx&path=", ("deleted", "")),
+        ("DELETE", "/files?path=" + "/" * 400 + "models/x", ("deleted", "/models/x")),
+        ("PUT", "/studio/styles/team?name=chalk&name=ink", ("changed", "/studio/styles/team ink")),
         ("GET", "/studio/styles", None),
     ],
 )  # fmt: skip
 def test_styles_and_wildcards_are_told_by_name(method: str, uri: str, told: tuple[str, str] | None) -> None:
     """What a team draws with is changed under somebody's name: which style, which wildcards, and whose."""
     assert change(ForwardedRequest(method, uri, {})) == told
+
+
+def test_an_upload_is_told_by_the_name_that_it_gets() -> None:
+    """Of `Upload-Metadata` the studio reads `filename`, else `name`; what else is said there is nobody's."""
+    said = {"path": b"innocent.safetensors", "filename": b"real.safetensors"}
+    told = ",".join(f"{key} {base64.b64encode(value).decode()}" for key, value in said.items())
+    asked = ForwardedRequest("POST", "/files/uploads", {"upload-metadata": told})
+    assert change(asked) == ("uploaded", "real.safetensors")
+
+
+def test_a_long_path_takes_no_time() -> None:
+    """Percent signs over percent signs, a header full of them: whoever is refused must hold nobody up."""
+    began = time.thread_time()
+    assert len(scrubbed("/" + "%" + "25" * 100_000)) <= 300
+    assert time.thread_time() - began < 0.5
 
 
 def test_own_pages_are_no_change(house: House, since: float) -> None:

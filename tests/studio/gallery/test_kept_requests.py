@@ -55,3 +55,12 @@ def test_what_is_not_there_is_said(outputs: Outputs) -> None:
     for missing in (one, two):
         with pytest.raises(NoSuchRequest, match="not kept"):
             request_of(missing)
+
+
+def test_what_is_written_for_each_picture_is_small(tmp_path: Path) -> None:
+    """Of a request that is large by many small texts nothing is kept: 60 MB of them were written for each of
+    1,600 pictures."""
+    pictures = [tmp_path / "2027-01-01" / f"{number:05}-1.png" for number in range(1, 4)]
+    pictures[0].parent.mkdir()
+    keep_request(pictures, {"prompt": "x", "unknown": ["y" * 3999] * 1000})
+    assert sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file()) == 0

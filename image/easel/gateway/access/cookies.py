@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from http.cookies import CookieError, SimpleCookie
 
+# Browsers keep one for each path and domain; each is a signature to check.
+_MOST_OF_A_NAME = 10
+
 
 def cookie_name(endpoint: str, *, secure: bool) -> str:
     """A name per endpoint: locally all endpoints share one host, and cookies do not see ports.
@@ -23,8 +26,12 @@ def set_cookie(endpoint: str, value: str, max_age: int, *, secure: bool) -> str:
 
 def cookie_values(header: str, name: str) -> list[str]:
     """Every value of a cookie: a path or a parent domain may have set a second one of the same name."""
-    found = []
+    found: list[str] = []
     for part in header.split(";"):
+        if len(found) == _MOST_OF_A_NAME:
+            break
+        if not part.lstrip().startswith(name):  # reading it would take longer than all else of a request
+            continue
         try:
             jar: SimpleCookie = SimpleCookie(part.strip())
         except CookieError:

@@ -156,7 +156,7 @@ def _decoded(path: str) -> str:
         path = again
     path = path.replace("\\", "/").casefold()
     # A `;parameter` ends at the next slash; a blank at the end is none.
-    return re.sub(r";[^/]*", "", re.sub(r"[\s]+(?=/|$)", "", path))
+    return re.sub(r";[^/]*", "", re.sub(r"(?<!\s)\s++(?=/|$)", "", path))
 
 
 def local_path(target: str) -> str:

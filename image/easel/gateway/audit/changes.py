@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from urllib.parse import parse_qs
+import re
+from urllib.parse import parse_qsl
 
 from easel.gateway.access import ForwardedRequest, normal
 
 _UPLOADS = "/files/uploads"
 _DOWNLOADS = "/studio/models/downloads"
+_RENAMES = "/studio/models/files/rename"
 _STYLES = "/studio/styles/"
 _BY_NAME = (_STYLES, "/studio/wildcards/")
 _LONGEST = 200
@@ -31,17 +33,22 @@ def change(request: ForwardedRequest) -> tuple[str, str] | None:
         return None  # the next piece of an upload that was told of
     if path == _DOWNLOADS:
         return "fetched", request.path
-    if request.method in ("PUT", "PATCH") or path.startswith(_STYLES):
+    if request.method in ("PUT", "PATCH") or path.startswith(_STYLES) or path == _RENAMES:
         return "changed", _named(request, path)
     return None
 
 
 def _named(request: ForwardedRequest, path: str) -> str:
-    """The file, or whose style or which wildcards by route and name; else the path itself."""
-    said = parse_qs(request.query)
+    """The file, or whose style or which wildcards by route and name; else the path itself.
+
+    Of a field that is there twice the last counts, an empty one too, as it does for the studio.
+    """
+    said = dict(parse_qsl(request.query, keep_blank_values=True))
     if path.startswith(_BY_NAME) and "name" in said:
-        return f"{request.path} {said['name'][0][:_LONGEST]}"
-    return said["path"][0] if request.method == "DELETE" and "path" in said else request.path
+        return f"{request.path} {said['name'][:_LONGEST]}"
+    if request.method == "DELETE" and "path" in said:
+        return re.sub("/+", "/", said["path"])
+    return request.path
 
 
 def _told(metadata: str) -> str:
@@ -53,4 +60,4 @@ def _told(metadata: str) -> str:
             said[key] = base64.b64decode(value).decode("utf-8", "replace")
         except (binascii.Error, ValueError):
             continue
-    return said.get("path") or said.get("filename") or said.get("name") or ""
+    return said.get("filename") or said.get("name") or ""

@@ -33,7 +33,7 @@ KEPT_FOR = 366 * 24 * 3600.0
 # Kept free for lines that are written while the disk is full, and given up piece by piece.
 _ROOM, _PIECE = 256 * 1024, 16 * 1024
 _BACKLOG = 10_000
-_LONGEST = 300
+_LONGEST, _LONGEST_READ = 300, 4000
 # A scanner's refusals in a minute, from one network and from all; the rest are counted.
 _REFUSALS, _ALL_REFUSALS = 10, 200
 _WINDOW = 60.0
@@ -206,6 +206,9 @@ def scrubbed(value: Any) -> Any:
     """A value without anything that looks like a token, however it is spelt, and not too long."""
     if not isinstance(value, str):
         return value
+    # What is cut off in the end is not unpacked: of a long one each round is a copy, and there may be as many
+    # rounds as letters.
+    value = value[:_LONGEST_READ]
     plain, before = unquote_plus(value), value
     while plain != before:  # each round makes it shorter
         plain, before = unquote_plus(plain), plain

@@ -48,7 +48,7 @@ _CODES: dict[str, Kind] = {
     ),
 }  # fmt: skip
 # Only a pair of eyes with the right to decode it gains by this, and it is a thousand letters long.
-_ENCODED = re.compile(r"\s*Encoded authorization failure message:.*", re.DOTALL)
+_ENCODED = re.compile(r"(?<!\s)\s*+Encoded authorization failure message:.*", re.DOTALL)
 
 
 class AwsError(ProviderError):

@@ -302,7 +302,7 @@ def moment(expires: object, now: float) -> float | None:
         return float(expires)
     if isinstance(expires, str):
         if _DURATION.fullmatch(expires):
-            parts = re.findall(r"([0-9]+)([smhdw])", expires)
+            parts = re.findall(r"([0-9]{1,9})([smhdw])", expires)
             return now + sum(int(number) * _SECONDS[unit] for number, unit in parts)
         try:
             when = datetime.fromisoformat(expires)

@@ -21,8 +21,10 @@ from easel.models.sources.offer import Offer, Source
 from easel.models.sources.policy import FetchPolicy
 
 _MOST_HOPS = 10
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-_UNSATISFIED = re.compile(r"bytes \*/(\d+)")
+_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
+_UNSATISFIED = re.compile(r"bytes \*/(\d{1,18})", re.ASCII)
+# More digits are no file's; Python makes no number of some thousands, and no text of a number beyond floats.
+_LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 # What a signed link says when its time is over: S3 and R2 403 or 400, CDNs 401, 404 or 410.
 _ENDED = (400, 401, 403, 404, 410)
 _PASSING = (408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524)
@@ -187,7 +189,7 @@ class Origin:
         host = response.request.url.host
         if response.status_code == 200:
             length = response.headers.get("content-length", "")
-            return RangeResponse(response, 0, int(length) if length.isdigit() else None, etag, host)
+            return RangeResponse(response, 0, int(length) if _LENGTH.fullmatch(length) else None, etag, host)
         found = _RANGE.fullmatch(response.headers.get("content-range", "").strip())
         if found is None or int(found[1]) != begin:
             raise Trouble("the server sends other bytes than those asked for")

@@ -63,6 +63,7 @@ log = structlog.get_logger(__name__)
 
 # Echoes of what was wrong are for finding it, not for sending it all back.
 _MAX_ECHO = 200
+_MOST_FAULTS = 20
 # The words of Starlette's own.
 _NOTHING_THERE = remark("nothing_there", "Not Found")
 
@@ -166,11 +167,13 @@ async def _http(request: Request, e: Exception) -> Response:
 
 async def _validation(request: Request, e: Exception) -> Response:
     assert isinstance(e, RequestValidationError)  # noqa: S101
-    faults = [_fault(one) for one in e.errors()]
+    # A list of ten thousand wrong things is told by the first of them.
+    errors = e.errors()[:_MOST_FAULTS]
+    faults = [_fault(one) for one in errors]
     if any(one["type"] == "json_invalid" for one in faults):
-        where = str(e.errors()[0].get("ctx", {}).get("error", "")) or faults[0]["msg"]
+        where = str(errors[0].get("ctx", {}).get("error", "")) or faults[0]["msg"]
         return reply(body("RequestValidationError", faults, f"the body is not JSON: {where}"), 422)
-    said = faults_words(e.errors())
+    said = faults_words(errors)
     return reply(body("RequestValidationError", faults, str(said)), 422, remark_header(said))
 
 

@@ -1,37 +1,36 @@
-"""What happens to every API request before its route: size limit, slashes, kind of body."""
+"""What happens to every API request before its route: limits of its body, slashes, kind of body."""
 
 from __future__ import annotations
 
-import asyncio
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fastapi import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from easel.remark import remark
 from easel.studio.api.errors import body
+from easel.studio.api.held_bodies import HeldBodies
+from easel.studio.api.limited_body import STALL, LimitedBody, drain, too_large
 from easel.studio.api.openai.errors import reworded
 from easel.studio.api.strict_json import reply
 from easel.studio.coded_text import remark_header
+from easel.studio.owner import HEADER, LOCAL
 
 MAX_BODY = 64 * 1024 * 1024
-# A body over the limit is read and thrown away, so that a client which reads its answer only after it sent
-# everything gets one; but not for ever.
-_MAX_DRAIN = 1024 * 1024 * 1024
-_MAX_DRAIN_SECONDS = 60.0
-
+# They go to the disk piece by piece, and have rules of their own.
+_UPLOADS = "/files/uploads"
 _OPENAI = "/v1/"
 _OURS = ("/sdapi/", "/internal/", "/easel/", "/studio/", "/sd_extra_networks/", "/jobs", _OPENAI)
 
 
 class ApiMiddleware:
-    """ASGI middleware around the application. Of the page's requests it looks at the size only.
+    """ASGI middleware around the application. Of the page's requests it looks at the body's limits only.
 
     Changes a request's scope in place: who counts requests looks into it.
     """
 
-    def __init__(self, app: ASGIApp, *, max_body: int = MAX_BODY) -> None:
+    def __init__(
+        self, app: ASGIApp, *, max_body: int = MAX_BODY, held: HeldBodies | None = None, stall: float = STALL
+    ) -> None:
         self._app = app
-        self._max = max_body
+        self._max, self._stall = max_body, stall
+        self._held = held or HeldBodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -50,31 +49,24 @@ class ApiMiddleware:
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         declared = next((value for key, value in scope["headers"] if key == b"content-length"), b"")
         if declared.isdigit() and int(declared) > self._max:
-            await _drain(receive)
+            await drain(receive)
             await self._refuse(scope, receive, send)
             return
-        seen = 0
-
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            if message["type"] == "http.request":
-                seen += len(message.get("body", b""))
-                if seen > self._max:
-                    await _drain(receive)
-                    raise HTTPException(413, self._words())
-            return message
-
-        await self._app(scope, counted, send)
+        upload, headers = scope["path"].startswith(_UPLOADS), dict(scope["headers"])
+        sent = LimitedBody(receive, self._max, stall=None if upload else self._stall)
+        if not upload:
+            sent.held_by(self._held, headers.get(HEADER.encode(), LOCAL.encode()).decode("latin-1"))
+        if _kind(headers).endswith(b"json"):
+            sent.is_json()
+        try:
+            await self._app(scope, sent.receive, send)
+        finally:
+            sent.close()
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        text = self._words()
+        text = too_large(self._max)
         answer = reply(body("HTTPException", text, text), 413, remark_header(text))
         await (reworded(answer) if scope["path"].startswith(_OPENAI) else answer)(scope, receive, send)
-
-    def _words(self) -> str:
-        words = "the body is larger than the {most} MB that this server takes"
-        return remark("body_too_large", words, most=self._max // 2**20)
 
 
 def _see_as_json(scope: Scope) -> None:
@@ -85,7 +77,7 @@ def _see_as_json(scope: Scope) -> None:
     after asking.
     """
     sent = dict(scope["headers"])
-    kind = sent.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    kind = _kind(sent)
     if (
         kind.endswith(b"json")
         or kind.startswith(b"multipart/")
@@ -97,14 +89,5 @@ def _see_as_json(scope: Scope) -> None:
     scope["headers"] = [*others, (b"content-type", b"application/json")]
 
 
-async def _drain(receive: Receive) -> None:
-    left = _MAX_DRAIN
-    try:
-        async with asyncio.timeout(_MAX_DRAIN_SECONDS):
-            while left > 0:
-                message = await receive()
-                left -= len(message.get("body", b""))
-                if message["type"] != "http.request" or not message.get("more_body"):
-                    return
-    except TimeoutError:
-        return
+def _kind(headers: dict[bytes, bytes]) -> bytes:
+    return headers.get(b"content-type", b"").partition(b";")[0].strip().lower()

@@ -19,19 +19,17 @@ from easel.studio.api.requests.fields import Text
 from easel.studio.api.strict_json import reply
 from easel.studio.coded_text import CodedText, coded
 from easel.studio.gallery import NoSuchPicture, PictureId
-from easel.studio.infotext import parse
+from easel.studio.infotext import MAX_INFOTEXT, parse
 from easel.studio.infotext_request import request_from_infotext
 from easel.studio.owner import owner_of
 from easel.studio.png import NotAPicture, read_texts
 from easel.studio.studio import Studio
 
-_LONGEST = 1_000_000
-
 
 class TextRequest(BaseModel):
     """Asks what a text means."""
 
-    text: Text = Field(max_length=_LONGEST, description="an infotext")
+    text: Text = Field(max_length=MAX_INFOTEXT, description="an infotext")
 
 
 class Parameters(BaseModel):

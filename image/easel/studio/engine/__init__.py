@@ -51,6 +51,7 @@ from easel.studio.engine.prompts.comments import strip_comments
 from easel.studio.engine.prompts.composition import negative_counts
 from easel.studio.engine.prompts.emphasis import EmphasisMode
 from easel.studio.engine.prompts.expansion import expand
+from easel.studio.engine.prompts.prompt_length import check_length, check_replaced
 from easel.studio.engine.prompts.styles import (
     Style,
     apply_styles,

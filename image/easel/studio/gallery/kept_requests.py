@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 MOST_BYTES = 24_000_000
 """Of all texts of one request that are longer than `_LONG`; one that has more is not kept."""
+_MOST_BESIDE = 1_000_000
+"""Of all else of a request: it is written for each of its pictures."""
 _LONG = 4000
 """Characters: what is longer is a picture in base64, or a data: URI."""
 _SENT = "$sent"
@@ -36,6 +38,8 @@ def keep_request(pictures: Sequence[Path], body: dict[str, Any]) -> None:
     if sum(map(len, sent.values())) > MOST_BYTES:
         return
     content = json.dumps({"sent": list(sent), "body": kept}).encode()
+    if len(content) > _MOST_BESIDE:
+        return
     try:
         for day in dict.fromkeys(path.parent for path in pictures):
             for name, text in sent.items():

@@ -214,6 +214,8 @@ def _seconds(studio: Studio, planned: Planned) -> float | None:
 
 
 _LONGEST = 20_000
+# Letters of all that is shown of one request: it is in memory for an hour, and written with each picture.
+_SHOWN_AT_MOST = 200_000
 _PICTURES = frozenset({"init_images", "mask", "reference_images"})
 
 
@@ -224,11 +226,30 @@ def _without_pictures(asked: DrawingRequest) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> Any:
-    """`value` with null in the places of pictures, wherever they are in it."""
+    """`value` with null in the places of pictures, wherever they are in it; its end is left out where all of
+    it is too much."""
+    return _shown_within(value, [_SHOWN_AT_MOST])
+
+
+def _shown_within(value: Any, left: list[int]) -> Any:
+    left[0] -= len(value) if isinstance(value, str) and len(value) <= _LONGEST else 1
+    if left[0] < 0:
+        return None
     if isinstance(value, dict):
-        return {key: None if key in _PICTURES else _shown(one) for key, one in value.items()}
+        found = {}
+        for key, one in value.items():
+            left[0] -= len(key)
+            found[key] = None if key in _PICTURES else _shown_within(one, left)
+            if left[0] < 0:
+                break
+        return found
     if isinstance(value, list):
-        return [_shown(one) for one in value]
+        found_items = []
+        for one in value:
+            found_items.append(_shown_within(one, left))
+            if left[0] < 0:
+                break
+        return found_items
     if isinstance(value, str) and (len(value) > _LONGEST or value.startswith("data:")):
         return None
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,9 +11,9 @@ from pydantic import AliasChoices, Field
 from easel.studio.api.requests.fields import Liberal, Text, WholeNumber
 from easel.studio.engine.imaging import AreaChoice, AreaOrder, MergedAreas
 
-_SEPARATOR = re.compile(r"\s*\[SEP\]\s*")
+_SEPARATOR = "[SEP]"
 _PICTURES_OWN = "[PROMPT]"
-_SKIP = re.compile(r"\s*\[SKIP\]\s*")
+_SKIP = "[SKIP]"
 _SAME_SCHEDULER = "Use same scheduler"
 _ORDINALS = {2: "nd", 3: "rd"}
 _OWN_SIZE = ("ad_use_inpaint_width_height", False)
@@ -189,7 +188,15 @@ class DetailerUnit(Liberal):
 
 
 def _prompt(said: str, number: int, own: str) -> AreaPrompt:
-    parts = _SEPARATOR.split(said)
+    parts = _parts(said)
     part = parts[min(number, len(parts) - 1)]
     text = part.replace(_PICTURES_OWN, f" {own} ") if part else own
-    return AreaPrompt(text, skipped=bool(_SKIP.fullmatch(text)), own=not part or _PICTURES_OWN in part)
+    return AreaPrompt(text, skipped=text.strip() == _SKIP, own=not part or _PICTURES_OWN in part)
+
+
+def _parts(said: str) -> list[str]:
+    """What stands between separators, without the space around these; the text's own ends stay."""
+    parts = said.split(_SEPARATOR)
+    last = len(parts) - 1
+    left = [part.lstrip() if number else part for number, part in enumerate(parts)]
+    return [part.rstrip() if number < last else part for number, part in enumerate(left)]

@@ -14,7 +14,16 @@ from easel.studio.api.requests.options_table import OPTIONS, honoured
 from easel.studio.api.requests.sent_picture import decoded
 from easel.studio.checkpoint_defaults import CheckpointDefaults
 from easel.studio.drawing_settings import drawing_fields
-from easel.studio.engine import DEEP, DEEP_EVERY, FaceRestoration, InvalidRequest, Refiner, TextToImage
+from easel.studio.engine import (
+    DEEP,
+    DEEP_EVERY,
+    FaceRestoration,
+    InvalidRequest,
+    Refiner,
+    TextToImage,
+    check_length,
+)
+from easel.studio.infotext import MAX_INFOTEXT
 from easel.studio.prompt_comments import without_comments
 from easel.studio.settings import is_name, modules_in, name_in, vae_in, yes_in
 
@@ -30,6 +39,8 @@ class DrawingRequest(Liberal):
 
     TAB: ClassVar[str]
     """A1111's name for this kind of request."""
+    PROMPTS: ClassVar[tuple[str, ...]] = ("prompt", "negative_prompt")
+    """Its fields that are prompts."""
 
     prompt: Text = Field("", description="words, embeddings' names and `<lora:name:weight>`")
     negative_prompt: Text = ""
@@ -100,6 +111,13 @@ class DrawingRequest(Liberal):
     )
     controlnet_units: list[Any] = Field([], description="older place of alwayson_scripts.ControlNet.args")
     infotext: Text | None = Field(None, description="fills every field that is not sent")
+
+    def check_texts(self) -> None:
+        """Raise InvalidRequest for a text that is longer than any is: before a script makes a thousand
+        requests of it, and a reader reads it."""
+        for field in self.PROMPTS:
+            check_length(field, len(getattr(self, field)))
+        check_length("infotext", len(self.infotext or ""), MAX_INFOTEXT)
 
     def filled(self, said: Mapping[str, Any]) -> Self:
         """The request with `said`, what an infotext asks for, in the places of fields that were not sent.

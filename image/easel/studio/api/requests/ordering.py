@@ -79,6 +79,7 @@ class Ordering:
 
     def begin(self, asked: AnyRequest) -> AnyRequest:
         """The request with what its always-on scripts and its infotext say. Raises as those do."""
+        asked.check_texts()
         asked, notes = scripted(asked, self.own)
         self.notes += notes
         if asked.infotext:
@@ -89,6 +90,7 @@ class Ordering:
             fields, missing = request_from_infotext(self._studio, found, asked.TAB, self.own)
             units = _beside(fields.pop("alwayson_scripts", {}), units)
             asked = asked.filled(fields)
+            asked.check_texts()
             if units:
                 asked = asked.model_copy(update={"alwayson_scripts": units})
             self.notes += missing

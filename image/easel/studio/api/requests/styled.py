@@ -22,7 +22,9 @@ def styled(asked: AnyRequest, known: Styles) -> tuple[AnyRequest, list[str]]:
     prompt, negative_prompt = apply_styles(found, asked.prompt, asked.negative_prompt)
     fields = {"prompt": prompt, "negative_prompt": negative_prompt}
     if isinstance(asked, TextToImageRequest):
-        hr_prompt, hr_negative_prompt = apply_styles(found, asked.hr_prompt, asked.hr_negative_prompt)
+        hr_prompt, hr_negative_prompt = apply_styles(
+            found, asked.hr_prompt, asked.hr_negative_prompt, ("hr_prompt", "hr_negative_prompt")
+        )
         # What is empty is the first pass's, and has its styles already.
         fields |= {"hr_prompt": hr_prompt} if asked.hr_prompt else {}
         fields |= {"hr_negative_prompt": hr_negative_prompt} if asked.hr_negative_prompt else {}

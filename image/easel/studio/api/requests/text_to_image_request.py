@@ -23,6 +23,7 @@ class TextToImageRequest(DrawingRequest):
     """Draw pictures from words. Every field may be left out; fields not listed here are kept and echoed."""
 
     TAB: ClassVar[str] = "txt2img"
+    PROMPTS: ClassVar[tuple[str, ...]] = (*DrawingRequest.PROMPTS, "hr_prompt", "hr_negative_prompt")
 
     enable_hr: bool = Field(False, description="hires fix: draw small, enlarge, draw over it again")
     firstphase_width: WholeNumber = Field(

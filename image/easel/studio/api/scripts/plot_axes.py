@@ -13,9 +13,11 @@ from typing import Any, TypeAlias
 
 from easel.remark import remark
 from easel.studio.api.requests.drawing_request import DrawingRequest
-from easel.studio.engine import InvalidRequest, random_seed
+from easel.studio.engine import InvalidRequest, check_replaced, random_seed
 
 MAX_VALUES = 1000
+# Of a number or a range: more is looked at by nobody, and letter by letter it would take its square.
+_LONGEST_NUMBER = 200
 _NUMBER = r"([+-]?\s*\d+(?:\.\d*)?)"
 # "1-5", "1-9 (+2)", "1-10 [5]"
 _RANGE = re.compile(rf"\s*{_NUMBER}\s*-\s*{_NUMBER}(?:\s*\(([+-]\d+(?:\.\d*)?)\s*\)|\s*\[(\d+)\s*\])?\s*")
@@ -44,7 +46,7 @@ class PlotAxis:
         if self.chosen and not as_text and isinstance(chosen, list) and chosen:
             parts = [str(one) for one in chosen]
         else:
-            parts = [part.strip() for row in csv.reader(io.StringIO(text)) for part in row]
+            parts = _parted(self.label, text)
         if self.label == _ORDER:
             return [list(one) for one in islice(permutations(parts), MAX_VALUES)]
         found = parts if self.kind is str else [one for part in parts for one in self._numbers(part)]
@@ -63,6 +65,8 @@ class PlotAxis:
     def _numbers(self, part: str) -> list[Any]:
         whole = self.kind is int
         try:
+            if len(part) > _LONGEST_NUMBER:
+                raise ValueError(part)
             if match := _RANGE.fullmatch(part):
                 begin, end = (float(match[group].replace(" ", "")) for group in (1, 2))
                 numbers = (
@@ -78,6 +82,15 @@ class PlotAxis:
                 words = "whole numbers, and ranges as 1-5, 1-9 (+2) or 1-10 [5]"
                 allowed = remark("whole_numbers", words)
             raise InvalidRequest(f"script_args.{self.label}", part, allowed) from e
+
+
+def _parted(label: str, text: str) -> list[str]:
+    try:
+        return [part.strip() for row in csv.reader(io.StringIO(text)) for part in row]
+    except csv.Error as e:  # a value longer than any prompt, or a quote that never closes
+        raise InvalidRequest(
+            f"script_args.{label}", text, remark("one_value", "one value or more, parted by commas")
+        ) from e
 
 
 def _steps(begin: float, end: float, step: str | None, *, whole: bool) -> list[float]:
@@ -149,6 +162,8 @@ def _replaced(asked: DrawingRequest, value: str, values: Sequence[str]) -> dict[
             first,
             remark("piece_first", "a piece of prompt or negative prompt comes first"),
         )
+    for field in ("prompt", "negative_prompt"):
+        check_replaced(field, getattr(asked, field), first, value)
     return {
         "prompt": asked.prompt.replace(first, value),
         "negative_prompt": asked.negative_prompt.replace(first, value),

@@ -11,9 +11,11 @@ from easel.studio.api.requests.ordering import Ordering
 from easel.studio.api.requests.result import Course, Result
 from easel.studio.api.requests.script_argument import Argument
 from easel.studio.api.scripts.script import SelectableScript
-from easel.studio.engine import InvalidRequest, random_seed
+from easel.studio.engine import InvalidRequest, check_length, random_seed
 
 MAX_LINES = 1600
+# Characters of all lines: each is read letter by letter.
+_LONGEST = 1_000_000
 _WHOLE, _NUMBER, _YES, _TEXT = int, float, "yes", str
 # What a line may say, by A1111's names; where files go on the server is not among them.
 _TAGS: dict[str, Any] = {
@@ -35,7 +37,10 @@ def _run(asked: DrawingRequest, arguments: list[Any], ordering: Ordering) -> Cou
             text,
             remark("prompt_a_line", "a text, a prompt in each line"),
         )
+    check_length("script_args.List of prompt inputs", len(text), _LONGEST)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for line in lines:
+        check_length("script_args.List of prompt inputs", len(line))
     if not 0 < len(lines) <= MAX_LINES:
         raise InvalidRequest(
             "script_args.List of prompt inputs",

@@ -22,7 +22,7 @@ _PIECES = re.compile(
     \\(?P<escaped>[()\[\]\\])
     | (?P<backslash>\\)
     | (?P<open>[(\[])
-    | :\s*(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+))\s*\)
+    | :\s*(?P<weight>[+-]?(?:\d++(?:\.\d*+)?|\.\d++))\s*+\)
     | (?P<close>[)\]])
     | (?P<break>\bBREAK\b)
     | (?P<text>[^\\()\[\]:B]+|.)

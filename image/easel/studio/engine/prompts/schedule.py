@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 _PIECES = re.compile(r"(?P<sign>[\[\]():|])|(?P<text>(?:[^\\\[\]():|]|\\.)+)|(?P<stray>\\)")
-_WHEN = re.compile(r"\s*(?P<number>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*")
+_WHEN = re.compile(r"\s*(?P<number>[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?)\s*")
 # Letters that `readings` gives together at most, each text with 200 more for its handling.
 _MOST_READ = 200_000
 

@@ -14,10 +14,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from easel.studio.engine.errors import InvalidRequest
+from easel.studio.engine.prompts.prompt_length import check_length, check_replaced
 
 _PLACE = "{prompt}"
 _BLANKS = re.compile(" {2,}")
-_COLUMNS = ("name", "prompt", "negative_prompt")
+_FIELDS = ("prompt", "negative_prompt")
+_COLUMNS = ("name", *_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,13 @@ class Style:
     prompt: str = ""
     negative_prompt: str = ""
 
-    def apply(self, prompt: str, negative_prompt: str) -> tuple[str, str]:
-        """Both prompts with this style."""
-        return _applied(self.prompt, prompt), _applied(self.negative_prompt, negative_prompt)
+    def apply(self, prompt: str, negative_prompt: str, fields: tuple[str, str] = _FIELDS) -> tuple[str, str]:
+        """Both prompts with this style. Raises InvalidRequest, about one of `fields`, where one gets too
+        long."""
+        return (
+            _applied(self.prompt, prompt, fields[0]),
+            _applied(self.negative_prompt, negative_prompt, fields[1]),
+        )
 
     def extract(self, prompt: str, negative_prompt: str) -> tuple[str, str] | None:
         """Both prompts as they were before this style; None where it does not stand in both."""
@@ -40,10 +46,13 @@ class Style:
         return None if one is None or other is None else (one, other)
 
 
-def apply_styles(styles: Iterable[Style], prompt: str, negative_prompt: str) -> tuple[str, str]:
-    """Both prompts with these styles, one after the other."""
+def apply_styles(
+    styles: Iterable[Style], prompt: str, negative_prompt: str, fields: tuple[str, str] = _FIELDS
+) -> tuple[str, str]:
+    """Both prompts with these styles, one after the other. Raises InvalidRequest, about one of `fields`,
+    where one gets too long."""
     for style in styles:
-        prompt, negative_prompt = style.apply(prompt, negative_prompt)
+        prompt, negative_prompt = style.apply(prompt, negative_prompt, fields)
     return prompt, negative_prompt
 
 
@@ -102,10 +111,14 @@ def merge_styles(*files: Mapping[str, Style]) -> dict[str, Style]:
     return {name: style for file in reversed(files) for name, style in file.items()}
 
 
-def _applied(style: str, prompt: str) -> str:
+def _applied(style: str, prompt: str, field: str) -> str:
     if _PLACE in style:
+        check_replaced(field, style, _PLACE, prompt)
         return style.replace(_PLACE, prompt)
-    return ", ".join(filter(None, (prompt.strip(), style.strip())))
+    together = ", ".join(filter(None, (prompt.strip(), style.strip())))
+    if style:  # without one it is as it came
+        check_length(field, len(together))
+    return together
 
 
 def _extracted(style: str, prompt: str) -> str | None:

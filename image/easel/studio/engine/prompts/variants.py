@@ -29,7 +29,7 @@ _PIECES = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _COUNT = re.compile(
-    r"\s*(?P<how>[~@!]?)\s*(?:(?P<exact>\d{1,4})|(?P<low>\d{0,4})-(?P<high>\d{0,4}))\$\$"
+    r"\s*+(?P<how>[~@!]?)\s*+(?:(?P<exact>\d{1,4})|(?P<low>\d{0,4})-(?P<high>\d{0,4}))\$\$"
     r"(?:(?P<separator>[^${}]*)\$\$)?"
 )
 _WEIGHT = re.compile(r"\s*(?P<weight>\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})::")
@@ -103,7 +103,7 @@ def read(text: str) -> list[Item]:
             frames.append(_Frame(piece.start()))
         elif sign == "}":
             frame = frames.pop()
-            frames[-1].options[-1] += _closed(frame, text, piece.end())
+            _put_behind(frames[-1].options, _closed(frame, text, piece.end()))
         elif sign == "|" and inside[-1] == "{":
             here.append([])
         elif piece["name"]:
@@ -115,6 +115,17 @@ def read(text: str) -> list[Item]:
         elif sign in ("}", "]"):
             inside.pop()
     return frames[0].options[0]
+
+
+def _put_behind(options: list[list[Item]], closed: list[Item]) -> None:
+    """What was closed, behind what stands there: the shorter goes to the longer, for braces in braces that
+    choose nothing would each copy all that is within."""
+    here = options[-1]
+    if len(here) >= len(closed):
+        here += closed
+    else:
+        closed[:0] = here
+        options[-1] = closed
 
 
 def option(items: list[Item]) -> VariantOption:
@@ -155,10 +166,13 @@ def _matched(pieces: Sequence[re.Match[str]]) -> set[int]:
 def _closed(frame: _Frame, source: str, end: int) -> list[Item]:
     """What a pair of braces is: a choice, or text."""
     first = frame.options[0]
-    count = _COUNT.match(leading(first))
+    # no brace is a part of it, and what is behind one need not be put together, brace by brace
+    count = _COUNT.match("".join(takewhile(_is_plain, first)))  # type: ignore[arg-type]
     lone = len(first) == 1 and isinstance(first[0], Wildcard)
     if len(frame.options) == 1 and not count and not lone:
-        return ["{", *first, "}"]
+        first.insert(0, "{")
+        first.append("}")
+        return first
     if not count:
         return [Variant([option(items) for items in frame.options], source, frame.begin, end)]
     frame.options[0] = _without(first, count.end())
@@ -177,3 +191,7 @@ def _without(items: list[Item], length: int) -> list[Item]:
 
 def _is_text(item: Item) -> bool:
     return isinstance(item, str)
+
+
+def _is_plain(item: Item) -> bool:
+    return isinstance(item, str) and item not in ("{", "}")

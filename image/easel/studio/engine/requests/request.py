@@ -14,6 +14,7 @@ from easel.studio.engine.control.unit import ControlUnit
 from easel.studio.engine.errors import InvalidRequest, check_range
 from easel.studio.engine.faces.face_files import FaceRestoration
 from easel.studio.engine.prompts.emphasis import EmphasisMode
+from easel.studio.engine.prompts.prompt_length import check_length
 from easel.studio.engine.requests.image_to_image import ImageToImage
 from easel.studio.engine.requests.second_pass import HiresFix, Refiner
 from easel.studio.engine.sampling.samplers import Sampler, resolve
@@ -28,7 +29,6 @@ MAX_BATCH_SIZE = 16
 MAX_BATCH_COUNT = 100
 # Below 0 the picture flees from its prompt: the formula holds there too, and A1111 draws it.
 MAX_CFG_SCALE = 100
-MAX_PROMPT_CHARACTERS = 20_000
 MAX_SEED = 2**63 - 1
 DEEP = "deep"
 """The one cache of the UNet that a request may ask for."""
@@ -149,8 +149,8 @@ class TextToImage:
 
         Raises InvalidRequest or UnknownSampler; what this returns can be drawn on any checkpoint.
         """
-        _check_text("prompt", self.prompt)
-        _check_text("negative_prompt", self.negative_prompt)
+        check_length("prompt", len(self.prompt))
+        check_length("negative_prompt", len(self.negative_prompt))
         check_range("steps", self.steps, 1, MAX_STEPS)
         check_range("cfg_scale", self.cfg_scale, -MAX_CFG_SCALE, MAX_CFG_SCALE)
         if self.distilled_guidance is not None:
@@ -292,13 +292,4 @@ def _check_sampling(settings: SamplerSettings) -> None:
                 "less than sigma_max ({most})",
                 most=figure(settings.sigma_max, "g"),
             ),
-        )
-
-
-def _check_text(name: str, value: str) -> None:
-    if len(value) > MAX_PROMPT_CHARACTERS:
-        raise InvalidRequest(
-            name,
-            remark("counted_characters", "{n} characters", n=len(value)),
-            remark("up_to_characters", "up to {most} characters", most=MAX_PROMPT_CHARACTERS),
         )
