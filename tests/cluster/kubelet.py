@@ -68,9 +68,8 @@ class Kubelet:
     def life(self, namespace: str, pod: str) -> PodLife:
         """What runs for a pod; KeyError where nothing does."""
         with self._lock:
-            return next(
-                each for each in self._lives.values() if (each.namespace, each.name) == (namespace, pod)
-            )
+            lives = {(each.namespace, each.name): each for each in self._lives.values()}
+        return lives[namespace, pod]
 
     def run_out_of_memory(self, namespace: str, pod: str) -> None:
         """The kernel ends the pod's process."""

@@ -144,12 +144,22 @@ class TeamStage:
         client = self.client(number)
         return self._people.submit(client.post, f"/sdapi/v1/txt2img?{query}", json={})
 
+    def _told(self, number: int) -> dict[str, str] | None:
+        """What a gateway that is ready has said of itself; None where it ends or begins at this moment."""
+        if not (ready := self.gateways()):
+            return None
+        name = ready[number % len(ready)]["metadata"]["name"]
+        try:
+            life = self.cluster.kubelet.life(self.namespace, name)
+            home = self.cluster.kubelet.root / "volumes" / life.uid / "home"
+            told: dict[str, str] = json.loads((home / "run" / "gateway.json").read_text())
+        except (KeyError, FileNotFoundError):
+            return None
+        return told
+
     def api(self, method: str, path: str, number: int = 0) -> Any:
         """A gateway's operator API, as the console asks it."""
-        name = self.gateways()[number]["metadata"]["name"]
-        life = self.cluster.kubelet.life(self.namespace, name)
-        folder = self.cluster.kubelet.root / "volumes" / life.uid / "home" / "run" / "gateway.json"
-        known = json.loads(folder.read_text())
+        known = until(lambda: self._told(number), 30, "a gateway says where its operator finds it")
         answer = httpx.request(
             method,
             f"{known['url']}{path}",
