@@ -41,6 +41,19 @@ def test_what_pulumi_has_decrypted_is_refused() -> None:
         run(config("instances"), "art", secret_keys=["easel:endpoints"])
 
 
+def test_a_preview_warns_of_another_stack_with_the_same_domain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a pull request it is the last chance: AWS would refuse the record when the rest is paid for."""
+    text = "config: {'easel:team': {domain: a.example.com}, 'easel:endpoints': {}}\n"
+    (tmp_path / "Pulumi.music.yaml").write_text(text)
+    (tmp_path / "Pulumi.broken.yaml").write_text("config: [")
+    monkeypatch.setattr("infra.program.FOLDER", tmp_path)
+    said = run(config("instances"), "art", stacks_world(), preview=True).said
+    (told,) = [line for line in said if "Pulumi.music.yaml" in line]
+    assert "easel:team.domain: a.example.com is the domain of Pulumi.music.yaml too" in told
+
+
 def test_a_stack_without_configuration_is_told_what_is_missing() -> None:
     """`pulumi stack init` and `pulumi up` at once is what newcomers do."""
     with pytest.raises(pulumi.RunError, match="easel:endpoints: is missing"):
