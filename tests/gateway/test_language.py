@@ -278,6 +278,21 @@ def test_what_happens_to_the_team_is_on_top_of_the_console(house: House) -> None
     assert words in page.partition('data-live="team"')[2].partition("</section>")[0]
 
 
+def test_what_a_replica_says_by_a_code_is_german_on_the_console(house: House) -> None:
+    """From `/easel/load` to the page; what one says that is no sentence of a studio's does no harm."""
+    caller, browser = house.caller("other"), house.browser("console")
+    hostile = {"text": "<b>x</b>", "code": "engine_loading", "values": {"name": "<script>y</script>"}}
+    said = {"text": "loading xl", "code": "engine_loading", "values": {"name": "xl"}}
+    try:
+        for remark_of, shown in ((said, "lädt xl"), (hostile, "lädt &lt;script&gt;y")):
+            caller.post("/test/set", json={"detail": "loading xl", "remark": remark_of})
+            until(lambda words=shown: words in browser.get("/live", headers=GERMAN).text, what=shown)
+            assert "<script>y" not in browser.get("/", headers=GERMAN).text
+        assert house.endpoint("other")["detail"] == "<b>x</b>"
+    finally:
+        caller.post("/test/set", json={"detail": "ready now", "remark": None})
+
+
 def test_the_console_speaks_german(house: House) -> None:
     """All of it, with its events and tokens; its live parts the same."""
     house.new_token("other", "for-german", "30d")

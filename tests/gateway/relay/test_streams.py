@@ -126,6 +126,25 @@ def test_a_replica_that_dies_is_told_in_both_languages(house: House) -> None:
     assert any("out of colours" in text for text in texts)
 
 
+def test_the_page_that_tries_again_is_in_the_visitors_language(house: House) -> None:
+    """Caddy says it alone: by the choice that its cookie tells, else by what the browser prefers most."""
+    said = {}
+    caller = house.caller("other")
+    for accepted, cookie in (("de-DE,en;q=0.8", ""), ("de-DE", "easel-language=en")):
+        page = house.browser("other")
+        page.cookies.set(*(cookie.split("=") if cookie else ("none", "")))
+        wants = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html", "Accept-Language": accepted}
+        answer = page.post("/test/set", json={"crash": True}, headers=wants)
+        assert (answer.status_code, answer.headers["content-type"]) == (502, "text/html; charset=utf-8")
+        said[cookie] = answer.headers["content-language"], answer.text
+        until(lambda: caller.get("/sdapi/v1/progress").status_code == 200)
+    assert said[""][0] == "de"
+    assert '<html lang="de">' in said[""][1]
+    assert "Diese Seite versucht es gleich noch einmal." in said[""][1]
+    assert said["easel-language=en"][0] == "en"
+    assert "tries again" in said["easel-language=en"][1]
+
+
 def test_answers_are_passed_as_they_are(house: House) -> None:
     """Status, headers and cookies of the replica reach the caller unchanged."""
     answer = house.caller("studio").get("/a%20b/%C3%A9?x=%26&y")
