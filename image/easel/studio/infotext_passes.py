@@ -12,6 +12,7 @@ from typing import Any
 
 from easel.studio.engine import (
     DEEP,
+    ControlledPasses,
     ControlUnit,
     FoundNoise,
     HiresFix,
@@ -149,7 +150,7 @@ def _of_mask(mask: Mask) -> dict[str, Any]:
 
 
 def _of_control(unit: ControlUnit) -> str:
-    """As A1111's extension writes a unit."""
+    """As A1111's extension writes a unit, and behind that what it leaves out of what a request can say."""
     way = preprocessor(unit.module)
     said = {
         "Module": way.label,
@@ -164,6 +165,14 @@ def _of_control(unit: ControlUnit) -> str:
         "Pixel Perfect": unit.pixel_perfect,
         "Control Mode": unit.control_mode.value,
     }
+    if unit.passes is not ControlledPasses.BOTH:
+        said["Hr Option"] = unit.passes.value  # its releases of 2024 say so
+    if unit.control_type:
+        said["Union Control Type"] = unit.control_type
+    if unit.layer_weights:
+        said["Advanced Weighting"] = f"({','.join(str(plain(one)) for one in unit.layer_weights)})"
+    if not unit.crop_to_mask:
+        said["Inpaint Crop Input Image"] = False
     return ", ".join(f"{key}: {value}" for key, value in said.items())
 
 

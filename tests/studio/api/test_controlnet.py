@@ -351,6 +351,20 @@ def test_a_unit_of_an_infotext_is_filled_in(running, ring, model) -> None:
     assert "ControlNet 0 of the infotext: its picture is not in the text" in info(without)["comments"][0]
 
 
+@pytest.mark.parametrize(
+    "more", [{"hr_option": "Low res only"}, {"advanced_weighting": [0.2] * 12 + [1]}], ids=["pass", "layers"]
+)
+def test_all_that_a_unit_says_is_in_the_infotext(running, ring, model, more: dict[str, Any]) -> None:
+    """The pass that it counts in and its weights of layers too: the same text is the same picture."""
+    unit = {"model": model, "module": "canny", "image": sent(ring), **more}
+    twice = {"enable_hr": True, "denoising_strength": 0.6, "exact": True}
+    answer = running.draw(**controlled(unit, **twice))
+    (text,) = info(answer)["infotexts"]
+    again = running.draw(**controlled({"image": sent(ring)}, infotext=text, exact=True))
+    assert info(again)["infotexts"] == [text]
+    assert pictures(again)[0].tobytes() == pictures(answer)[0].tobytes()
+
+
 def test_a_unit_of_an_older_infotext(running, ring, model) -> None:
     """As the extension wrote it until 2024: small letters, numbers in brackets. One is no number."""
     words = (

@@ -19,12 +19,19 @@ def _yes(text: str) -> bool:
     return text.strip().lower() == "true"
 
 
+def _weights(text: str) -> list[float]:
+    return [float(one) for one in text.strip("()").split(",")]
+
+
 _FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "module": ("module", str), "preprocessor": ("module", str), "model": ("model", str),
     "weight": ("weight", float), "resize mode": ("resize_mode", str), "processor res": ("processor_res", int),
     "threshold a": ("threshold_a", float), "threshold b": ("threshold_b", float),
     "guidance start": ("guidance_start", float), "guidance end": ("guidance_end", float),
     "pixel perfect": ("pixel_perfect", _yes), "control mode": ("control_mode", str),
+    "hr option": ("hr_option", str), "union control type": ("union_control_type", str),
+    "advanced weighting": ("advanced_weighting", _weights),
+    "inpaint crop input image": ("inpaint_crop_input_image", _yes),
 }  # fmt: skip
 _TOGETHER: Mapping[str, tuple[str, ...]] = {
     "starting/ending": ("guidance_start", "guidance_end"),
