@@ -19,7 +19,7 @@ STEP = 64
 """Columns that lie together."""
 RANKS = 16
 """Rows and columns of the low-rank branch that lie together."""
-_FIRST = 0x0F
+_FIRST, _SECOND = 0x0F, 0xF0
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def plain_codes(packed: Tensor) -> Tensor:
     """
     height, columns = packed.shape[0] * 4, packed.shape[1] * 2
     rows = packed.view(torch.uint8).reshape(-1, columns // STEP, 4, STEP // 2).transpose(1, 2)
-    pairs = rows.reshape(height, columns // 32, 8, 2)
-    numbers = torch.stack((pairs & _FIRST, pairs >> 4), dim=-1).reshape(height, columns // 32, 8, 4)
-    ordered = numbers.transpose(2, 3).reshape(height, columns // 2, 2)
-    return ordered[..., 0] * 16 + ordered[..., 1]
+    # Of two bytes the halves are numbers eight apart; beside each other are those of the next two bytes.
+    even, odd = rows.reshape(height, columns // 32, 4, 2, 2).unbind(dim=3)
+    halves = ((even & _FIRST) * 16 + (odd & _FIRST), (even & _SECOND) + (odd >> 4))
+    return torch.stack(halves, dim=-1).permute(0, 1, 3, 4, 2).reshape(height, columns // 2)
