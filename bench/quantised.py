@@ -23,11 +23,11 @@ from easel.studio.engine.quantised import (
     GgmlPacking,
     PackedWeight,
     Packing,
+    SvdquantPacking,
     keep_packed,
     laid_open,
+    plane_shapes,
 )
-from easel.studio.engine.quantised.packing import plane_shapes
-from easel.studio.engine.quantised.svdquant import SvdquantPacking
 
 ROUNDS = 10
 LAYERS, WIDTH = 8, 3072

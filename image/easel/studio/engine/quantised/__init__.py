@@ -10,4 +10,5 @@ from easel.studio.engine.quantised.four_bits import FourBitPacking
 from easel.studio.engine.quantised.ggml import GgmlPacking
 from easel.studio.engine.quantised.packed_modules import keep_packed, laid_open
 from easel.studio.engine.quantised.packed_weight import PackedWeight
-from easel.studio.engine.quantised.packing import Packing
+from easel.studio.engine.quantised.packing import Packing, plane_shapes
+from easel.studio.engine.quantised.svdquant import SvdquantPacking
