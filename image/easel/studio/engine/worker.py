@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
@@ -28,6 +29,8 @@ log = structlog.get_logger(__name__)
 QUEUE_NEWS_EVERY = 0.5
 # After this long of beginning pictures one turn is taken by those that have begun.
 BEGINNING_SECONDS = 0.1
+# So many rounds that fail for nobody in particular, with none between them that drew, end the engine.
+MOST_FAULTS = 3
 
 
 class Worker:
@@ -49,6 +52,7 @@ class Worker:
         self._progress: dict[Job, JobProgress] = {}
         self._queue_news = 0.0
         self._turns = CheckpointTurns()
+        self._faults = 0
 
     def run(self, first: ModelFile | None) -> None:
         """Load `first`, then draw until the queue stops and what can be finished by then is."""
@@ -57,10 +61,18 @@ class Worker:
         else:
             try:
                 self._switch(first)
-            except (ModelError, OSError) as error:
-                self._say("failed", said_by(error))
+            except Exception as error:
+                self._say("failed", said_by(_told(error)))
         while not self._queue.over:
-            self._round()
+            try:
+                self._round()
+            except Exception as error:  # met by nobody in particular
+                self._faults += 1
+                if self._faults == MOST_FAULTS:
+                    raise
+                log.exception("round", jobs=[job.id for job in self._progress])
+                for job in list(self._progress):
+                    self._close(job, JobState.FAILED, _typed(error))
             if not self._waiting and not self._loop.active:
                 if self._queue.stopping:
                     break
@@ -72,8 +84,9 @@ class Worker:
 
     def _round(self) -> None:
         for job in self._queue.take():
-            progress = self._progress[job] = JobProgress(job, self._pace)
-            self._waiting.add(progress.pictures)
+            with self._for(job):
+                progress = self._progress[job] = JobProgress(job, self._pace)
+                self._waiting.add(progress.pictures)
         self._drop_cancelled()
         self._turns.settle(self._waiting, self._loop.active)
         self._switch_where_due()
@@ -87,24 +100,39 @@ class Worker:
         self._queue.settle(len(self._loop.active), self._loop.widths.now())
         self._loop.widths.keep(at_rest=False)
         self._observer.resident(self._loop.at_hand.resident)
+        if self._turn_ended is not None:
+            self._faults = 0
+
+    @contextmanager
+    def _for(self, job: Job) -> Iterator[None]:
+        """What is done for one job: what goes wrong there ends that one and no other. A division by zero in
+        somebody's progress ended the engine for everybody."""
+        try:
+            yield
+        except Exception as error:
+            log.exception("job", job=job.id)
+            self._close(job, JobState.FAILED, _typed(error))
 
     def _drop_cancelled(self) -> None:
         for job, progress in list(self._progress.items()):
-            if job.cancelled is None:
-                continue
-            (keep_partial,) = job.cancelled
-            if not keep_partial:
-                self._close(job, JobState.CANCELLED)
-            elif not progress.ending:
-                # What is under way is decoded as it is, in its turn: that is work too, and others wait.
-                progress.ending = True
-                self._waiting.remove(job)
-                for picture in self._of(job):
-                    if picture.course.estimate is not None:
-                        self._loop.stop_here(picture)
-                    else:
-                        self._loop.drop(picture)
-                self._end_where_through(job)
+            if job.cancelled is not None:
+                with self._for(job):
+                    self._cancel(progress, *job.cancelled)
+
+    def _cancel(self, progress: JobProgress, keep_partial: bool) -> None:
+        job = progress.job
+        if not keep_partial:
+            self._close(job, JobState.CANCELLED)
+        elif not progress.ending:
+            # What is under way is decoded as it is, in its turn: that is work too, and others wait.
+            progress.ending = True
+            self._waiting.remove(job)
+            for picture in self._of(job):
+                if picture.course.estimate is not None:
+                    self._loop.stop_here(picture)
+                else:
+                    self._loop.drop(picture)
+            self._end_where_through(job)
 
     def _of(self, job: Job) -> list[Picture]:
         """A job's pictures under way."""
@@ -132,14 +160,16 @@ class Worker:
         if wanted is None:
             return
         for job in self._waiting.jobs(wanted):
-            self._progress[job].look(JobState.LOADING, detail=f"loading {wanted.name}")
+            with self._for(job):
+                self._progress[job].look(JobState.LOADING, detail=f"loading {wanted.name}")
         try:
             self._switch(wanted)
-        except (ModelError, EngineError, OSError) as error:
+        except Exception as error:
+            told = _told(error)
             # First, as whoever waits for one of the jobs may look next at what the engine does.
-            self._say("ready" if self._loop.at_hand.file else "failed", said_by(error))
+            self._say("ready" if self._loop.at_hand.file else "failed", said_by(told))
             for job in self._waiting.jobs(wanted):
-                self._close(job, JobState.FAILED, error)
+                self._close(job, JobState.FAILED, told)
 
     def _look_ahead(self) -> None:
         """Load what is wanted next while this one draws: who waits for it or will go on with it, before who
@@ -188,9 +218,9 @@ class Worker:
         drawing = self._loop.drawing()
         until = time.monotonic() + BEGINNING_SECONDS
         while picture := self._next(serving, drawing):
-            if self._progress[picture.job].begin():
-                self._observer.begun(picture.job)
             try:
+                if self._progress[picture.job].begin():
+                    self._observer.begun(picture.job)
                 self._loop.begin(picture)
             except (
                 ModelError,
@@ -230,20 +260,27 @@ class Worker:
         self._turn_ended = time.perf_counter()
         self._turns.worked((one.owner for one in turned.chosen), self._turn_ended - began)
         self._note_pace(turned, positions, self._turn_ended - began)
-        for picture in turned.stepped:
-            picture.tell_reached()
-        for picture in turned.through:
-            self._progress[picture.job].keep(picture)
-            self._loop.drop(picture)
         self._waiting.add_first(turned.leaving)
         for job in dict.fromkeys(picture.job for picture in [*turned.stepped, *turned.through]):
-            progress = self._progress[job]
-            if progress.preview_due():
-                shown = next((p for p in turned.stepped if p.job is job and p.course.drawing), None)
-                if shown is not None and (preview := self._loop.preview(shown)) is not None:
-                    progress.show(preview)
-            progress.look(JobState.RUNNING)
-            self._end_where_through(job)
+            with self._for(job):
+                self._look_at(self._progress[job], turned)
+
+    def _look_at(self, progress: JobProgress, turned: Turned) -> None:
+        """What a turn has done for a job is told and kept."""
+        job = progress.job
+        for picture in turned.stepped:
+            if picture.job is job:
+                picture.tell_reached()
+        for picture in turned.through:
+            if picture.job is job:
+                progress.keep(picture)
+                self._loop.drop(picture)
+        if progress.preview_due():
+            shown = next((p for p in turned.stepped if p.job is job and p.course.drawing), None)
+            if shown is not None and (preview := self._loop.preview(shown)) is not None:
+                progress.show(preview)
+        progress.look(JobState.RUNNING)
+        self._end_where_through(job)
 
     def _note_pace(self, turned: Turned, positions: dict[Picture, int], seconds: float) -> None:
         serving = self._loop.at_hand.file
@@ -283,8 +320,12 @@ class Worker:
         self._waiting.remove(job)
         for picture in self._of(job):
             self._loop.drop(picture)
-        progress = self._progress.pop(job, None) or JobProgress(job, self._pace)
-        progress.close(state, error)
+        progress = self._progress.pop(job, None)
+        try:
+            (progress or JobProgress(job, self._pace)).close(state, error)
+        except Exception as fault:
+            log.exception("close", job=job.id)
+            job.fail(error or _typed(fault))
 
     def _tell_the_queue(self) -> None:
         now = time.monotonic()
@@ -293,7 +334,8 @@ class Worker:
         self._queue_news = now
         drawing = {picture.job for picture in self._loop.active}
         for ahead, job in enumerate(job for job in self._waiting.jobs() if job not in drawing):
-            self._progress[job].look(JobState.QUEUED, ahead=ahead + 1, detail="waiting for a turn")
+            with self._for(job):
+                self._progress[job].look(JobState.QUEUED, ahead=ahead + 1, detail="waiting for a turn")
 
     def _say(self, phase: str, detail: str) -> None:
         self._queue.say(phase, detail, self._loop.at_hand.file, str(self._loop.device))
@@ -301,6 +343,16 @@ class Worker:
 
 def _read(file: ModelFile, percent: int) -> str:
     return remark("engine_reading", "reading {name}, {percent} %", name=file.name, percent=percent)
+
+
+def _told(error: Exception) -> Exception:
+    """What is told of a checkpoint that cannot serve: the system's words as they are, and faults of ours."""
+    if isinstance(error, OSError):
+        return error
+    typed = _typed(error)
+    if typed is not error:
+        log.error("switch", exc_info=error)
+    return typed
 
 
 def _typed(error: Exception) -> Exception:
