@@ -213,7 +213,9 @@ def english(page: str) -> str:
     shown = re.sub(r"<(script|style).*?</\1>|<code>.*?</code>", " ", page, flags=re.DOTALL)
     words = re.findall(r'(?:title|aria-label|placeholder)="([^"]*)"', shown)
     words.append(re.sub(r"<[^>]*>", " ", shown))
-    return " ".join(found[0] for one in words for found in ENGLISH.finditer(one))
+    return " … ".join(
+        one[max(0, found.start() - 40) : found.end() + 40] for one in words for found in ENGLISH.finditer(one)
+    )
 
 
 def test_the_sign_in_page_speaks_the_visitors_language(house: House) -> None:

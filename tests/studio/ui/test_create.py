@@ -9,9 +9,6 @@ from playwright.sync_api import Page, expect
 
 from tests.studio.ui.conftest import LONG_SIDE, ask_long, ask_small, findings, generate_button, until
 
-# Long enough to be looked at in the middle, on any machine.
-LONG = 150
-
 
 def tickets(page: Page):
     """The cards of the line."""
@@ -123,10 +120,10 @@ def test_a_reload_in_mid_picture_loses_nothing(visit, slowly) -> None:
         assert one.faults == []
 
 
-def test_cancelling(visit) -> None:
+def test_cancelling(visit, slowly) -> None:
     """A ticket is taken out of the line by its button; Escape stops what is drawn, and keeps it."""
     page = visit("canceller")
-    ask_small(page, "stopped in the middle", steps=LONG, side=256)
+    ask_long(page, "stopped in the middle")
     generate(page, times=2)
     expect(tickets(page)).to_have_count(2)
     tickets(page).nth(1).get_by_role("button", name="Take it out of the line").click()
