@@ -70,9 +70,12 @@ class LimitedBody:
             raise await self._refusal(413, too_large(self._most))
         if self._pieces is not None:
             self._pieces.append(piece)
-            if self._ended and _has_many(self._pieces):
-                words = "the body has more than {most} values, which no request has"
-                raise await self._refusal(413, remark("body_values", words, most=MAX_VALUES))
+            if self._ended:
+                # Who asked has them by now, and as long as its pictures take.
+                pieces, self._pieces = self._pieces, None
+                if _has_many(pieces):
+                    words = "the body has more than {most} values, which no request has"
+                    raise await self._refusal(413, remark("body_values", words, most=MAX_VALUES))
         if self._holder is not None:
             held, owner = self._holder
             if not held.take(owner, len(piece)):
