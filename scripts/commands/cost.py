@@ -51,7 +51,10 @@ def gpus(spec: Spec) -> str:
     """What the team takes of its cluster at most: its nodes have no price that is known here."""
     taken = {name: each.replicas.max for name, each in spec.endpoints.items() if SHAPES[each.shape].gpu}
     ways = ", ".join(f"{name} {most}" for name, most in taken.items())
-    return f"At most {sum(taken.values())} GPUs of its nodes at once{f' ({ways})' if ways else ''}"
+    count = sum(taken.values())
+    return (
+        f"At most {count} GPU{'' if count == 1 else 's'} of its nodes at once{f' ({ways})' if ways else ''}"
+    )
 
 
 def told(spec: Spec) -> str:

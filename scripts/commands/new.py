@@ -110,8 +110,9 @@ def filled(text: str, fields: Mapping[editing.Way, str], shape: str | None) -> s
 
 def next_steps(spec: Spec, file: Path, *, domain_given: bool) -> list[str]:
     """What to do with the file."""
+    stack = f"EASEL_STACK={spec.name if file.parent == ROOT / 'stacks' else file}"
     if spec.team.runs_on == "local":
-        return ["", f"next: EASEL_STACK={spec.name if file.parent == ROOT / 'stacks' else file} make up"]
+        return ["", f"next: {stack} make up"]
     lines = ["", "next:"]
     if not domain_given:
         lines.append(f"  in the file: easel:team.domain, now {spec.team.domain}, must be a domain of yours")
@@ -125,7 +126,7 @@ def next_steps(spec: Spec, file: Path, *, domain_given: bool) -> list[str]:
     kubernetes = spec.team.runs_on == "kubernetes"
     if kubernetes:
         lines.append("  in the file: image and kubernetes.context, edge and storage must be what is there")
-        lines.append(f"  EASEL_STACK={spec.name} easel doctor     whether the cluster has what it takes")
+        lines.append(f"  {stack} easel doctor     whether the cluster has what it takes")
     lines += [
         f"  pulumi stack init {spec.name}",
         f"  pulumi preview --stack {spec.name}     what would be made"

@@ -95,7 +95,7 @@ def test_on_kubernetes_the_cluster_is_looked_at_first(teams: Teams) -> None:
     assert "run-on-kubernetes.md" in said
     assert "AWS" not in said
     assert "$" not in said
-    assert "At most 1 GPUs of its nodes at once (studio 1)" in done("cost", "art-k")
+    assert "At most 1 GPU of its nodes at once (studio 1)" in done("cost", "art-k")
     done("clone", "art-k/studio", "art-k/second", "--yes")
     assert set(load_stack(teams.file("art-k")).endpoints) == {"studio", "second"}
 
