@@ -99,6 +99,38 @@ def test_interrupt_stops_ones_own(running) -> None:
     theirs.stop()
 
 
+def pixels(image: str) -> bytes:
+    """Of a picture as an answer carries it."""
+    return Image.open(io.BytesIO(base64.b64decode(image))).tobytes()
+
+
+def test_skip_goes_on_with_the_next_batch(running) -> None:
+    """Of the first batch there is what was drawn of it; the others are what they are without a skip."""
+    size = {"width": 64, "height": 64}
+    asked = {**LONG, "n_iter": 2, "batch_size": 1, "steps": 30, "seed": 5, "exact": True, **size}
+    whole = running.draw("ada", **asked).json()["images"]
+    work = Long(running, "ada", **asked)
+    with running.ask("ada") as ada:
+        wait_for(lambda: work.job.progress().step > 2)
+        assert ada.post("/sdapi/v1/skip").json() == {}
+    work.thread.join(60)
+    assert work.job.state is JobState.DONE
+    images = work.answer.json()["images"]
+    same = [pixels(one) == pixels(other) for one, other in zip(images, whole, strict=True)]
+    assert same == [False, True]
+
+
+def test_skip_of_the_only_batch_ends_it(running) -> None:
+    """With what is there."""
+    work = Long(running, "ada", n_iter=1, batch_size=2)
+    with running.ask("ada") as ada:
+        wait_for(lambda: work.job.progress().fraction > 0)
+        assert ada.post("/sdapi/v1/skip").json() == {}
+    work.thread.join(60)
+    assert work.job.state is JobState.CANCELLED
+    assert 1 <= len(work.answer.json()["images"]) <= 2
+
+
 def test_hanging_up_cancels(running) -> None:
     """A client that goes away leaves no work behind."""
     with running.ask("leaver") as client, pytest.raises(httpx.ReadTimeout):

@@ -117,9 +117,9 @@ def _jobs(routes: APIRouter, studio: Studio, async_jobs: AsyncJobs) -> None:
 
     @routes.post("/sdapi/v1/skip")
     async def skip(request: Request) -> dict[str, Any]:
-        """Stop the caller's oldest job; the next one goes on."""
+        """Of the caller's oldest job the batch under way ends with what is there; its next batch goes on."""
         for job in studio.engine.jobs(owner_of(request.headers))[:1]:
-            job.cancel(keep_partial=True)
+            job.skip()
         return {}
 
 

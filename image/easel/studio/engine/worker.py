@@ -87,7 +87,7 @@ class Worker:
             with self._for(job):
                 progress = self._progress[job] = JobProgress(job, self._pace)
                 self._waiting.add(progress.pictures)
-        self._drop_cancelled()
+        self._stop_what_should()
         self._turns.settle(self._waiting, self._loop.active)
         self._switch_where_due()
         self._look_ahead()
@@ -113,11 +113,13 @@ class Worker:
             log.exception("job", job=job.id)
             self._close(job, JobState.FAILED, _typed(error))
 
-    def _drop_cancelled(self) -> None:
+    def _stop_what_should(self) -> None:
         for job, progress in list(self._progress.items()):
-            if job.cancelled is not None:
-                with self._for(job):
+            with self._for(job):
+                if job.cancelled is not None:
                     self._cancel(progress, *job.cancelled)
+                elif job.skipped:
+                    self._skip(job)
 
     def _cancel(self, progress: JobProgress, keep_partial: bool) -> None:
         job = progress.job
@@ -133,6 +135,18 @@ class Worker:
                 else:
                     self._loop.drop(picture)
             self._end_where_through(job)
+
+    def _skip(self, job: Job) -> None:
+        """The pictures of the first batch under way end as they are. Before the backbone has answered once
+        there is nothing of them: that is waited for."""
+        under_way = self._of(job)
+        first = min((one.index for one in under_way), default=0) // job.request.batch_size
+        batch = [one for one in under_way if one.index // job.request.batch_size == first]
+        if any(one.course.drawing and one.course.estimate is None for one in batch):
+            return
+        for picture in batch:
+            self._loop.stop_here(picture)
+        job.skip_heard()
 
     def _of(self, job: Job) -> list[Picture]:
         """A job's pictures under way."""

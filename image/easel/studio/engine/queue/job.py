@@ -179,6 +179,7 @@ class Job:
         )
         self._preview_wanted = 0.0
         self._cancel: tuple[bool] | None = None
+        self._skip = False
         self._wake: Callable[[], None] = lambda: None
         self._tell: Callable[[], None] = lambda: None
 
@@ -249,6 +250,15 @@ class Job:
             self._cancel = (keep_partial,)
             self._wake()
 
+    def skip(self) -> None:
+        """Be content with what there is of the batch under way, and go on with the next (A1111's skip). Where
+        there is one batch that ends the job."""
+        if self.request.batch_count == 1:
+            self.cancel(keep_partial=True)
+        elif self.state not in FINAL:
+            self._skip = True
+            self._wake()
+
     # What follows is the engine's side.
 
     @property
@@ -260,6 +270,15 @@ class Job:
     def cancelled(self) -> tuple[bool] | None:
         """None, or (keep_partial,) once somebody cancelled."""
         return self._cancel
+
+    @property
+    def skipped(self) -> bool:
+        """Whether somebody wants the next batch; until `skip_heard`."""
+        return self._skip
+
+    def skip_heard(self) -> None:
+        """It was done, or there was nothing to skip."""
+        self._skip = False
 
     @property
     def preview_wanted(self) -> bool:
