@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.gateway.conftest import IMAGE, House, until
 from tests.studio.ui.conftest import ask_small, generate_button
-from tests.studio.ui.test_create import LONG, generate, picture_of, stop_all, tickets
+from tests.studio.ui.test_create import generate, picture_of, stop_all, tickets
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 STARTS_WITHIN = 240
@@ -235,7 +235,7 @@ def test_each_browser_stays_on_its_replica(house: StudioHouse, enter: Callable[.
         house.awake(count=REPLICAS)
         people = [enter() for _ in range(REPLICAS)]
         for number, page in enumerate(people):
-            ask_small(page, f"of person {number}", steps=LONG, side=512)
+            ask_small(page, f"of person {number}", steps=150, side=512)
             generate(page)
         for number, page in enumerate(people):
             expect(tickets(page).first).to_have_attribute("data-state", "drawing")
