@@ -111,7 +111,7 @@ def test_a_whole_life(replica: Replica) -> None:
     assert CLIENT.get(f"{replica.url}/sdapi/v1/options").json()["error"] == "Starting"
     assert replica.until("ready")[-1] == "ready"
     load = replica.load()
-    assert set(load) == {"phase", "detail", "running", "queued", "idle_seconds"}
+    assert set(load) == {"phase", "detail", "remark", "running", "queued", "idle_seconds"}
 
     body = {"prompt": "a secret garden", "steps": 2, "width": 64, "height": 64, "save_images": True}
     answer = CLIENT.post(f"{replica.url}/sdapi/v1/txt2img", json=body, timeout=120)
