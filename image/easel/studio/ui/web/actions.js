@@ -3,7 +3,7 @@ import { del, get, isAway, post } from "./api.js";
 import { fieldsOf } from "./create/body.js";
 import { checkpoint, examples, faultsOf, field, fieldNamed, hasPlace, sayOf, sayRemark, setField, setFields } from "./create/fields.js";
 import { loadMode } from "./create/modes.js";
-import { follow, openTickets } from "./create/shown.js";
+import { follow, openTickets, showTicket } from "./create/shown.js";
 import { keepTicket, lookAgain } from "./events.js";
 import { tell } from "./notices.js";
 import { wordsOf } from "./remarks.js";
@@ -59,8 +59,9 @@ export function send(route, body) {
   sent = sent.then(async () => {
     try {
       const ticket = await post(route, body, { headers: { Prefer: "respond-async" } });
-      keepTicket(ticket);
-      follow();
+      const kept = keepTicket(ticket);
+      if (kept.state === "failed") showTicket(kept);
+      else follow();
       sayOf("generate", "");
       for (const one of ticket.remarks ?? []) sayRemark(one);
       return ticket;

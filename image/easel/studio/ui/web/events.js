@@ -113,12 +113,15 @@ function misses({ state, results = [] }) {
   return ENDED.has(state) && results.some((one) => one.at >= oldest && !pictures.some(({ id }) => id === one.id));
 }
 
-/** A ticket as it is now, in its place among the others. */
+/** A ticket as it is now, in its place among the others. What has ended stays so: the answer to its request may come
+ * behind the word that it failed, and says that it waits. @returns the one that is kept */
 export function keepTicket(ticket) {
   const tickets = store.get("tickets");
   const there = tickets.findIndex((one) => one.id === ticket.id);
   if (there < 0) store.set("tickets", [...tickets, ticket]);
+  else if (ENDED.has(tickets[there].state) && !ENDED.has(ticket.state)) return tickets[there];
   else store.set("tickets", tickets.with(there, { ...ticket, preview: previewOf(ticket, tickets[there]) }));
+  return ticket;
 }
 
 /** Not each event carries a preview; the last one stays until the picture is there. */
