@@ -42,16 +42,12 @@ class Language:
 
     def text(self, key: str, **values: object) -> str:
         """The words of `key`, as plain text. Where they have forms for one and many, `n` chooses."""
-        form = self._form(key, values.get("n"))
-        if form is None:
-            raise KeyError(f"{key} is not in texts/{self.code}.json")
+        form = self._known(key, values.get("n"))
         return _filled(form, lambda name: self.say(values[name]))
 
     def markup(self, key: str, **values: object) -> Markup:
         """The same for a page's source: a value that is Markup stays so."""
-        form = self._form(key, values.get("n"))
-        if form is None:
-            raise KeyError(f"{key} is not in texts/{self.code}.json")
+        form = self._known(key, values.get("n"))
         parts = _PLACE.split(form)
         said = (self._marked(values[one]) if place % 2 else escape(one) for place, one in enumerate(parts))
         return Markup("").join(said)
@@ -93,6 +89,11 @@ class Language:
 
     def _marked(self, value: object) -> str:
         return value if isinstance(value, Markup) else escape(self.say(value))
+
+    def _known(self, key: str, n: object) -> str:
+        if (form := self._form(key, n)) is None:
+            raise KeyError(f"{key} is not in texts/{self.code}.json")
+        return form
 
     def _form(self, key: str, n: object) -> str | None:
         form = self._texts.get(key)
