@@ -24,10 +24,9 @@ from bench import (
     txt2img,
 )
 from bench.plain import plain_pipeline
-from bench.running import ROOT, running
+from bench.running import STARTER, running
 from bench.table import machine, markdown
 
-STARTER = ROOT / "image" / "starter" / "easel-starter.safetensors"
 HEADER = ("what", "Easel", "peer", "ratio (range of pairs)", "promise")
 
 

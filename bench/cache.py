@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from bench.crowd import COLOURS, PEOPLE, rate
+from bench.crowd import PEOPLE, rate, wishes
 from bench.loras import at_once
 from bench.running import Running
 from bench.table import comparison, in_turns
-from bench.txt2img import request
 
 ROUNDS = 9
 SIDES = (128, 256)
@@ -31,11 +30,7 @@ def _measured(client: httpx.Client, people: ThreadPoolExecutor, side: int) -> li
     """Pictures a minute with the cache and without, round by round."""
 
     def seconds(number: int, **more: object) -> float:
-        bodies = [
-            {**request(f"a {colour} star on white", side, number * PEOPLE + i), **more}
-            for i, colour in enumerate(COLOURS)
-        ]
-        return at_once(client, people, bodies)[0]
+        return at_once(client, people, wishes(side, number, **more))[0]
 
     # the first rounds are where the width is measured
     pairs = in_turns(lambda number: seconds(number, cache="deep"), seconds, ROUNDS + 2)[2:]

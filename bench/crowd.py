@@ -24,10 +24,7 @@ def rows(easel: Running, plain: Plain) -> Iterator[list[str]]:
     waits: list[tuple[float, float]] = []
     with easel.client() as client, ThreadPoolExecutor(PEOPLE) as people:
         for number in range(ROUNDS + 2):
-            bodies = [
-                request(f"a {colour} star on white", 128, number * PEOPLE + i)
-                for i, colour in enumerate(COLOURS)
-            ]
+            bodies = wishes(128, number)
             began = time.perf_counter()
             ours = list(people.map(lambda body: draw(client, body), bodies))
             together = time.perf_counter() - began
@@ -41,6 +38,14 @@ def rows(easel: Running, plain: Plain) -> Iterator[list[str]]:
     yield comparison("a 64-pixel picture beside 60 of 1024 at 150 steps", small_beside, "", seconds)
     yield comparison("eight people, pictures a minute", rates, "≥ 1.4", rate)
     yield comparison("eight people, longest wait", waits, "< 1", seconds)
+
+
+def wishes(side: int, number: int, **more: object) -> list[dict[str, object]]:
+    """What the eight ask for in a round: each in a colour and by a seed of their own."""
+    return [
+        {**request(f"a {colour} star on white", side, number * PEOPLE + i), **more}
+        for i, colour in enumerate(COLOURS)
+    ]
 
 
 def small(number: int) -> dict[str, object]:

@@ -17,7 +17,6 @@ import contextlib
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -26,9 +25,10 @@ from pathlib import Path
 import httpx
 
 from bench.checkpoint_file import written
-from bench.crowd import COLOURS, PEOPLE, rate
+from bench.crowd import PEOPLE, rate, wishes
 from bench.device_peer import DevicePeer, device_peer
-from bench.running import ROOT
+from bench.loras import at_once
+from bench.running import STARTER
 from bench.studio_process import StudioProcess, studio_process
 from bench.table import comparison, in_turns, machine, markdown
 from bench.txt2img import draw, request
@@ -37,7 +37,6 @@ from easel.studio.families import family
 
 HEADER = ("what", "one", "other", "ratio (range of pairs)", "promise")
 ROUNDS = int(os.environ.get("EASEL_BENCH_ROUNDS", "7"))
-STARTER = ROOT / "image" / "starter" / "easel-starter.safetensors"
 # Of which the first calls measure how many pictures pay, and compile.
 WARM = 2
 
@@ -74,7 +73,7 @@ def _rows(name: str, peer: DevicePeer, plain: StudioProcess, compiled: StudioPro
             crowd = partial(_crowd, people, side)
             eight = f"{name}, eight people, pictures a minute"
             yield _rates(f"{eight}: Easel, diffusers one after another", partial(crowd, ours),
-                         lambda number: sum(peer.draw(body) for body in _bodies(side, number)))  # fmt: skip
+                         lambda number: sum(peer.draw(body) for body in wishes(side, number)))  # fmt: skip
             yield _rates(f"{eight}: Easel, diffusers with all eight in one call", partial(crowd, ours),
                          lambda number: peer.draw({**_body(side, number), "batch": PEOPLE}))  # fmt: skip
             yield _rates(f"{eight}: compiled, as written", partial(crowd, faster), partial(crowd, ours))
@@ -105,23 +104,13 @@ def _body(side: int, number: int) -> dict[str, object]:
     return request("a red star on white", side, number)
 
 
-def _bodies(side: int, number: int) -> list[dict[str, object]]:
-    return [
-        request(f"a {colour} star on white", side, number * PEOPLE + index)
-        for index, colour in enumerate(COLOURS)
-    ]
-
-
 def _alone(side: int, client: httpx.Client, number: int) -> float:
     return draw(client, _body(side, number))
 
 
 def _crowd(people: ThreadPoolExecutor, side: int, client: httpx.Client, number: int, **more: object) -> float:
     """Seconds until all eight have theirs."""
-    bodies = [{**body, **more} for body in _bodies(side, number)]
-    began = time.perf_counter()
-    list(people.map(lambda body: draw(client, body), bodies))
-    return time.perf_counter() - began
+    return at_once(client, people, wishes(side, number, **more))[0]
 
 
 def _compared(what: str, one: Callable[[int], float], other: Callable[[int], float]) -> list[str]:

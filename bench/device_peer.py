@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from bench.child import child
 from bench.peer import encoded
+from bench.plain import Plain
 from easel.models import Architecture
 from easel.studio.families import HERE
 
@@ -31,27 +32,16 @@ class CallProfile(NamedTuple):
     decode: float
 
 
-class DevicePeer:
-    """The peer's process, driven from here."""
+class DevicePeer(Plain):
+    """The peer's process, driven from here. It draws `batch` of a request in one call."""
 
     def __init__(self, process: subprocess.Popen[str], device: str) -> None:
-        self._process, self.device = process, device
-
-    def draw(self, request: Mapping[str, object]) -> float:
-        """Seconds from a request's fields to the picture's file, or to all of `batch`."""
-        return float(self._asked(request)["seconds"])
+        super().__init__(process)
+        self.device = device
 
     def profile(self, side: int, rows: int) -> CallProfile:
         """Of calls with so many rows for pictures of this side; a picture takes two."""
-        return CallProfile(**self._asked({"profile": [side, rows]}))
-
-    def _asked(self, request: Mapping[str, object]) -> dict[str, Any]:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
+        return CallProfile(**self.asked({"profile": [side, rows]}))
 
 
 @contextlib.contextmanager

@@ -18,12 +18,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench.running import ROOT
+from bench.running import STARTER
 from bench.studio_process import StudioProcess, studio_process
 from bench.table import comparison, in_turns, machine, markdown
 from bench.txt2img import draw, request
 
-STARTER = ROOT / "image" / "starter" / "easel-starter.safetensors"
 HEADER = ("what", "two at once", "one alone", "ratio (range of pairs)", "promise")
 # Pictures of a turn by their side: a turn takes a second or two alone.
 PICTURES = {64: 12, 128: 6, 256: 3, 512: 1}

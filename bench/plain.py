@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from bench.child import child
 
@@ -19,12 +20,16 @@ class Plain:
 
     def draw(self, request: Mapping[str, object]) -> float:
         """Draw one picture; the seconds the pipeline call took."""
+        return float(self.asked(request)["seconds"])
+
+    def asked(self, request: Mapping[str, object]) -> dict[str, Any]:
+        """What the process answers to a line."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
-        return float(answer["seconds"])
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
 
 
 @contextlib.contextmanager

@@ -12,7 +12,9 @@ import httpx
 from scripts.local.temporary import temporary_easel
 from scripts.settings import ROOT
 
-__all__ = ["ROOT", "Running", "running"]
+__all__ = ["ROOT", "STARTER", "Running", "running"]
+
+STARTER = ROOT / "image" / "starter" / "easel-starter.safetensors"
 
 
 @dataclass(frozen=True)
