@@ -108,6 +108,17 @@ class TeamStage:
         change = {"spec": {"containers": [{"name": "studio", "image": image}]}}
         self.cluster.api.patch(self.deployment(), {"spec": {"template": change}}, how="strategic")
 
+    @contextlib.contextmanager
+    def idle(self, seconds: int) -> Iterator[None]:
+        """KEDA lets the studio be for so long after the last that was to be done."""
+        scaled = self.cluster.api.get("keda.sh/v1alpha1", "ScaledObject", "studio-studio", self.namespace)
+        before = scaled["spec"]["cooldownPeriod"]
+        self.cluster.api.patch(scaled, {"spec": {"cooldownPeriod": seconds}})
+        try:
+            yield
+        finally:
+            self.cluster.api.patch(scaled, {"spec": {"cooldownPeriod": before}})
+
     # ── people ───────────────────────────────────────────────────────────────────────────────────
 
     def door(self, number: int = 0) -> str:
