@@ -195,13 +195,13 @@ class TeamStage:
         """State and sentence of each replica, as the console shows them."""
         return [f"{each['state']}: {each['detail']}" for each in self.seen(number)["replicas"]]
 
-    def says(self, words: str, seconds: float = 60) -> str:
-        """Waits until the console says so of a replica; the whole sentence."""
+    def says(self, *words: str, seconds: float = 60) -> str:
+        """Waits until the console says one of these of a replica; the whole sentence."""
         seen: list[str] = []
 
         def found() -> str | None:
             seen[:] = self.details()
-            return next((each for each in seen if words in each), None)
+            return next((each for each in seen if any(one in each for one in words)), None)
 
         try:
             return str(until(found, seconds))

@@ -88,7 +88,7 @@ async def answer(request: Request, reader: asyncio.StreamReader, writer: asyncio
         writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
         return True
     if request.path == "/easel/load":
-        return send(writer, load())
+        return send(writer, {} if said.get("mute") else load())
     if request.path == "/internal/ping":
         return send(writer, {})
     if request.path == "/test/set":

@@ -123,6 +123,21 @@ class BackendSuite:
         (other,) = await until(stage, are("ready"))
         assert other.id == second.id
 
+    @pytest.mark.parametrize("phase", ["importing", "loading"])
+    async def test_who_is_silent_while_it_starts_is_not_ready(self, stage: Stage, phase: str) -> None:
+        """Importing torch on a busy machine, it misses looks: who waits is not sent to it."""
+        await stage.backend.set_capacity("studio", 1)
+        (replica,) = await until(stage, are("ready"))
+        await post(replica, phase=phase)
+        await until(stage, lambda replicas: replicas[0].state in ("starting", "loading"))
+        await post(replica, mute=True)
+        ends = time.monotonic() + A_WHILE
+        while time.monotonic() < ends:
+            (silent,) = await stage.backend.replicas("studio")
+            assert silent.state in ("starting", "loading"), silent
+        await post(replica, mute=False, phase="ready")
+        await until(stage, are("ready"))
+
     async def test_who_drains_is_taken_back_before_another_starts(self, stage: Stage) -> None:
         """Wanted again while the last one drains: it stays, and nobody waits for a second one. Of what is
         still lacking then, as much is started."""

@@ -118,9 +118,13 @@ class Stage:
             probe=ContainerProbe(OpenRequests(), 1.0, None), fuse=self.fuse,
         )  # fmt: skip
 
-    async def look(self) -> Any:
-        """What the endpoint shows, once what it wrote is written."""
+    async def look(self, *, later: float = 0.0) -> Any:
+        """What the endpoint shows, once what it wrote is written; `later` by so many seconds."""
         self.endpoint._fused_at = float("-inf")
+        if later:
+            await self.look()
+            assert self.endpoint._doubted_since is not None
+            self.endpoint._doubted_since -= later
         found = await self.endpoint.look()
         await asyncio.sleep(0)
         return found
@@ -184,7 +188,7 @@ async def test_past_the_budget_nothing_wakes(stage: Callable[..., Stage]) -> Non
     assert later.since > replica.since
     one.team = Team(team="art", machines=MACHINES, budget=Budget(monthly=100, stop=True))
     one.fuse.count(NOON)
-    (replica,) = await one.look()
+    (replica,) = await one.look(later=10)
     assert (replica.state, replica.given_up) == ("starting", False)
     assert one.watched.annotations == {}
     assert [text.split(":")[0] for text in one.told()] == [
@@ -244,5 +248,27 @@ async def test_gateways_that_count_differently_do_not_undo_each_other(
     await one.endpoint.resume()
     assert one.watched.annotations == {PAUSED: "0", FUSE: "2026-11 5"}
     one.fuse.count(datetime(2026, 12, 1, 0, 0, 5, tzinfo=UTC).timestamp())
+    await one.look(later=10)
+    assert one.watched.annotations == {}
+
+
+async def test_who_has_not_read_the_budget_yet_leaves_the_fuse_in(stage: Callable[..., Stage]) -> None:
+    """A gateway that counts every five seconds took out what another had blown by the new budget, and a
+    machine woke: by its own look, and by who asked."""
+    one = stage(monthly=5)
+    one.fuse.count(NOON)
+    one.watched.annotations = {PAUSED: "0", FUSE: "2026-11 1"}
     await one.look()
+    await one.endpoint.resume()
+    await one.look(later=9)
+    assert one.watched.annotations == {PAUSED: "0", FUSE: "2026-11 1"}
+    assert one.watched.writes == 0
+    one.team = Team(team="art", machines=MACHINES, budget=Budget(monthly=1, stop=True))
+    one.fuse.count(NOON)
+    await one.look()
+    one.team = Team(team="art", machines=MACHINES)
+    one.fuse.count(NOON)
+    await one.look(later=9)
+    assert one.watched.writes == 0, "what was doubted before is doubted anew"
+    await one.look(later=10)
     assert one.watched.annotations == {}

@@ -179,7 +179,21 @@ SITUATIONS: dict[str, tuple[Seen, str, str, str]] = {
         "the checkpoint is cut short", "",
     ),
     "misses a poll": (
-        Seen(pod(RUNS), spoke=True, quiet=12.0), "ready", "has not answered for 12 s", "",
+        Seen(pod(RUNS), spoke=True, was="ready", said="easel", quiet=3.0), "ready", "easel", "",
+    ),
+    "misses some": (
+        Seen(pod(RUNS), spoke=True, was="ready", said="easel", quiet=12.0), "ready",
+        "has not answered for 12 s", "",
+    ),
+    "misses a poll while it imports": (
+        Seen(pod(RUNS), spoke=True, was="starting", said="importing", quiet=3.0), "starting", "importing", "",
+    ),
+    "misses some while it loads": (
+        Seen(pod(RUNS), spoke=True, was="loading", said="50 %", quiet=12.0), "loading",
+        "has not answered for 12 s", "",
+    ),
+    "is taken back, and misses a poll": (
+        Seen(pod(RUNS), spoke=True, was="draining", said="easel", quiet=3.0), "ready", "easel", "",
     ),
     "hangs": (
         Seen(pod(RUNS), spoke=True, quiet=130.0), "failed",

@@ -40,6 +40,8 @@ _MAKING = {
     "FailedPullImage": _PULLING,
 }
 _SAID_IN_FULL = ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox")
+# Seconds of silence that are worth a word: a busy container may miss a look.
+_NOTICED = 10.0
 # Letters of what others say.
 _LONGEST = 440
 
@@ -58,7 +60,8 @@ class PodState:
 @dataclass(frozen=True)
 class Seen:
     """A pod with all that is known of it. `report` is its container's own answer, `quiet` for how many
-    seconds there was none, `spoke` whether there ever was; `words` the last of a container that ended."""
+    seconds there was none, `spoke` whether there ever was, `was` what it counted as then and `said` its
+    words; `words` the last of a container that ended."""
 
     pod: Object
     events: Sequence[Object] = ()
@@ -66,6 +69,8 @@ class Seen:
     report: Report | None = None
     quiet: float = 0.0
     spoke: bool = False
+    was: ReplicaState = "starting"
+    said: str = ""
     words: str = ""
     # It ended since the last look and was started again already: the next look sees it as it is.
     mended: bool = False
@@ -202,7 +207,10 @@ def _answering(seen: Seen) -> PodState:
         if seen.spoke and seen.quiet > seen.unresponsive:
             return PodState("failed", replica_words.hangs(seen.quiet), "hangs")
         if seen.spoke:
-            return PodState("ready", replica_words.silent(seen.quiet))
+            # Who imports torch misses looks too: taken for ready, it refused those who waited for it.
+            state = "ready" if seen.was == "draining" else seen.was
+            words = replica_words.silent(seen.quiet) if seen.quiet > _NOTICED or not seen.said else seen.said
+            return PodState(state, words)
         return PodState("starting", _on(seen, _STARTS))
     if report.phase == "ready":
         return PodState("ready", report.detail or replica_words.READY)

@@ -43,6 +43,9 @@ _BY_ANOTHER = remark(
 )
 # Seconds after which the autoscaler is told again what its watch does not show.
 _TOLD = 10.0
+# Seconds for which a fuse of another budget than ours has to stand before it is taken out: who set it may
+# have read a change of the team's file before us. Taken out at once, a machine woke past the budget.
+_DOUBT = 10.0
 
 
 class StudioDeployment:
@@ -69,6 +72,7 @@ class StudioDeployment:
         self._costs: dict[str, str] = {}
         # When the autoscaler was last told of the fuse: the watch shows it later.
         self._fused_at = float("-inf")
+        self._doubted_since: float | None = None
         # One write to a pod after another: of two under way at once the later may come first.
         self._writing: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -250,9 +254,9 @@ class StudioDeployment:
         return self._fuse.reason or (_BY_ANOTHER if told and told == self._fuse.mark else "")
 
     async def resume(self) -> None:
-        """Have it count again; not past the budget, by hand or not."""
-        if not self._spent():
-            await self._annotate(self._scaled_path, {PAUSED: None, FUSE: None})
+        """Have it count again; not past the budget, by hand or not. A fuse is taken out by `_obey` alone."""
+        if not self._spent() and not fused(self._namespace.scaled(self.name)):
+            await self._annotate(self._scaled_path, {PAUSED: None})
 
     @property
     def resting(self) -> str:
@@ -261,18 +265,21 @@ class StudioDeployment:
 
     def _obey(self) -> None:
         """Tell the autoscaler of the fuse. Pods that draw finish: their grace lasts as long as a request."""
-        scaled = self._namespace.scaled(self.name)
-        if scaled is None or self.removed or time.monotonic() - self._fused_at < _TOLD:
+        scaled, now, blown = self._namespace.scaled(self.name), time.monotonic(), bool(self._spent())
+        if blown or not fused(scaled):
+            self._doubted_since = None
+        elif self._doubted_since is None:
+            self._doubted_since = now
+        if scaled is None or self.removed or now - self._fused_at < _TOLD:
             return
-        blown = bool(self._spent())
         # Who was put to sleep by hand stays so when the budget has room again.
         if self._fuse is not None and blown and not paused(scaled):
             change: dict[str, str | None] = {PAUSED: "0", FUSE: self._fuse.mark}
-        elif not blown and fused(scaled):
+        elif self._doubted_since is not None and now - self._doubted_since >= _DOUBT:
             change = {PAUSED: None, FUSE: None}
         else:
             return
-        self._fused_at = time.monotonic()
+        self._fused_at = now
         self._begin(self._annotate(self._scaled_path, change))
 
     async def logs(self, replica: str, tail: int) -> str:

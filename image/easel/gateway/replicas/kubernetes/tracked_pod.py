@@ -87,7 +87,8 @@ class TrackedPod:
             self._answered, self._spoke, self.work = now, False, None
         found = observed(
             Seen(
-                pod, events, node, report, quiet=now - self._answered, spoke=self._spoke, words=self._words,
+                pod, events, node, report, quiet=now - self._answered, spoke=self._spoke,
+                was=self._status.state, said=self._status.detail, words=self._words,
                 mended=crashed, backoff_limit=self._timeouts.backoff_limit,
                 unresponsive=self._timeouts.unresponsive,
             )
