@@ -3,9 +3,10 @@
 
 For a GPU, in one run of some minutes. Weights are made up, in the published layout and of full size; nothing
 is fetched. The peer is diffusers' own pipeline in a process of its own, on the same device, in half precision
-on a GPU. Two studios stand beside each other, one with `compile`; turns alternate. At the end what the peer's
-profiler says of one call of its UNet: how long the device worked of it, which is all that CUDA graphs could
-save, and what a decode is of a picture of 20 steps, which is all that a stream for the VAE could.
+on a GPU. Studios stand beside each other, as written, with `compile` and with `cuda_graphs`; turns alternate.
+At the end what the peer's profiler says of one call of its UNet: how long the device worked of it, which is
+all that CUDA graphs can save, and what a decode is of a picture of 20 steps, which is all that a stream for
+the VAE could.
 
 EASEL_BENCH_SIDE sets the side (512 for sd1 and its like, else 1024), EASEL_BENCH_ROUNDS the rounds (7). With
 `starter` it measures the starter as it is shipped: to see that all this runs, where there is no GPU.
@@ -39,6 +40,9 @@ HEADER = ("what", "one", "other", "ratio (range of pairs)", "promise")
 ROUNDS = int(os.environ.get("EASEL_BENCH_ROUNDS", "7"))
 # Of which the first calls measure how many pictures pay, and compile.
 WARM = 2
+_STUDIOS: dict[str, dict[str, str]] = {
+    "written": {}, "compiled": {"EASEL_COMPILE": "1"}, "recorded": {"EASEL_CUDA_GRAPHS": "1"},
+}  # fmt: skip
 
 
 def main(names: list[str]) -> None:
@@ -51,12 +55,13 @@ def main(names: list[str]) -> None:
             if architecture is not Architecture.STARTER:
                 checkpoint = written(Path(folder), family(architecture))
             peer = stack.enter_context(device_peer(checkpoint, architecture))
-            plain, compiled = (
-                stack.enter_context(studio_process(Path(folder) / how, checkpoint, {"EASEL_COMPILE": asked}))
-                for how, asked in (("written", ""), ("compiled", "1"))
+            plain, compiled, recorded = (
+                stack.enter_context(studio_process(Path(folder) / how, checkpoint, settings))
+                for how, settings in _STUDIOS.items()
             )
-            plain.until_ready(), compiled.until_ready()
-            found = [*_rows(name, peer, plain, compiled)]
+            for studio in (plain, compiled, recorded):
+                studio.until_ready()
+            found = [*_rows(name, peer, plain, compiled), *_recorded(name, plain, recorded)]
             sys.stdout.write(f"\n{peer.device}\n\n{markdown(HEADER, found)}\n{_profiled(name, peer)}\n")
             sys.stdout.flush()
 
@@ -79,6 +84,18 @@ def _rows(name: str, peer: DevicePeer, plain: StudioProcess, compiled: StudioPro
             yield _rates(f"{eight}: compiled, as written", partial(crowd, faster), partial(crowd, ours))
             yield _rates(f"{eight}: `cache: deep`, without", partial(crowd, ours, cache="deep"),
                          partial(crowd, ours))  # fmt: skip
+
+
+def _recorded(name: str, plain: StudioProcess, recorded: StudioProcess) -> Iterator[list[str]]:
+    side = _side(name)
+    with plain.client("ada") as ours, recorded.client("ada") as faster:
+        alone = partial(_alone, side)
+        yield _compared(f"{name}, one picture: CUDA graphs, without",
+                        partial(alone, faster), partial(alone, ours))  # fmt: skip
+        with ThreadPoolExecutor(PEOPLE) as people:
+            crowd = partial(_crowd, people, side)
+            yield _rates(f"{name}, eight people, pictures a minute: CUDA graphs, without",
+                         partial(crowd, faster), partial(crowd, ours))  # fmt: skip
 
 
 def _profiled(name: str, peer: DevicePeer) -> str:

@@ -61,6 +61,7 @@ def endpoint_config(name: str, endpoint: EndpointSpec, port: int, quota: int | N
     told |= {"EASEL_CHECKPOINT": endpoint.checkpoint} if endpoint.checkpoint else {}
     told |= {"EASEL_EXACT": "1"} if endpoint.exact else {}
     told |= {"EASEL_COMPILE": "1"} if endpoint.compile else {}
+    told |= {"EASEL_CUDA_GRAPHS": "1"} if endpoint.cuda_graphs else {}
     told |= {"EASEL_PRECISION": endpoint.precision} if endpoint.precision != "auto" else {}
     told |= _limits(endpoint.limits)
     return {

@@ -342,6 +342,11 @@ class EndpointSpec(Section):
         description="Compile a model's blocks; the first pictures wait for it. For GPUs: on a CPU it gains "
         "nothing and needs g++.",
     )
+    cuda_graphs: bool = Field(
+        default=False,
+        description="Record a model's small calls, so that the GPU need not wait for the processor to ask "
+        "for each kernel. For NVIDIA GPUs; none has run it yet.",
+    )
     limits: LimitsSpec = Field(
         default=LimitsSpec(), description="What one person may ask for and have waiting."
     )

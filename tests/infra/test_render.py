@@ -80,7 +80,7 @@ def test_the_default_checkpoint_is_told_to_the_studio(tmp_path: Path) -> None:
             "a": {"shape": "cpu.small", "checkpoint": "sub/dream_8.safetensors", "env": {"X": "1"}},
             "b": {"shape": "cpu.small"},
             "c": {"shape": "cpu.small", "exact": True},
-            "d": {"shape": "cpu.small", "compile": True, "precision": "bfloat16"},
+            "d": {"shape": "cpu.small", "compile": True, "cuda_graphs": True, "precision": "bfloat16"},
         },
         LOCAL,
     )
@@ -88,7 +88,7 @@ def test_the_default_checkpoint_is_told_to_the_studio(tmp_path: Path) -> None:
     assert a["env"] == {"X": "1", "EASEL_QUOTA": "5", "EASEL_CHECKPOINT": "sub/dream_8.safetensors"}
     assert endpoint_config("c", spec.endpoints["c"], 7862)["env"] == {"EASEL_EXACT": "1"}
     assert endpoint_config("b", spec.endpoints["b"], 7861)["env"] == {}
-    of_device = {"EASEL_COMPILE": "1", "EASEL_PRECISION": "bfloat16"}
+    of_device = {"EASEL_COMPILE": "1", "EASEL_CUDA_GRAPHS": "1", "EASEL_PRECISION": "bfloat16"}
     assert endpoint_config("d", spec.endpoints["d"], 7863)["env"] == of_device
 
 

@@ -84,6 +84,7 @@ def main() -> None:
         widths=kept / "widths" / asked.endpoint,
         dtype=os.environ.get("EASEL_PRECISION", "").strip() or None,
         compiles=compiles,
+        records=os.environ.get("EASEL_CUDA_GRAPHS", "") == "1",
         limits=Limits.of(os.environ),
         exact=os.environ.get("EASEL_EXACT", "") == "1",
     )

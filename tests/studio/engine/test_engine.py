@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -307,11 +308,11 @@ def test_out_of_memory_draws_narrower_and_ends_one_job_at_most(
     real = shared_call.call_unet
     widths: list[int] = []
 
-    def small_device(unet: object, calls: list[BackboneCall], dtype: torch.dtype) -> list[torch.Tensor]:
+    def small_device(unet: object, calls: list[BackboneCall], *more: Any) -> list[torch.Tensor]:
         widths.append(len(calls))
         if len(calls) > 1 or calls[0].latents.shape[-1] > 8:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(unet, calls, dtype)
+        return real(unet, calls, *more)
 
     monkeypatch.setattr(shared_call, "call_unet", small_device)
     engine = Engine(store)

@@ -56,11 +56,11 @@ def test_a_call_is_made_again_by_half(
     plain = engine.submit("ada", replace(SMALL, batch_size=8)).result(WAIT)
     real, widths = shared_call.call_unet, []
 
-    def small_device(unet: object, calls: list[BackboneCall], dtype: torch.dtype) -> list[torch.Tensor]:
+    def small_device(unet: object, calls: list[BackboneCall], *more: Any) -> list[torch.Tensor]:
         widths.append(len(calls))
         if len(calls) > 2:
             raise error()
-        return real(unet, calls, dtype)
+        return real(unet, calls, *more)
 
     monkeypatch.setattr(shared_call, "call_unet", small_device)
     monkeypatch.setattr(BatchWidth, "limit", lambda self, kind: self._ceiling.get(kind, 8))
@@ -82,12 +82,12 @@ def test_one_job_ends_and_nothing_of_its_call_stays(
     holds no tensor of the call."""
     real, alive = shared_call.call_unet, []
 
-    def small_device(unet: object, calls: list[BackboneCall], dtype: torch.dtype) -> list[torch.Tensor]:
+    def small_device(unet: object, calls: list[BackboneCall], *more: Any) -> list[torch.Tensor]:
         activations = torch.zeros(1000)
         alive.append(weakref.ref(activations))
         if calls[0].latents.shape[-1] > 16:
             raise error()
-        return real(unet, calls, dtype)
+        return real(unet, calls, *more)
 
     monkeypatch.setattr(shared_call, "call_unet", small_device)
     small = engine.submit("ada", replace(SMALL, batch_size=2, steps=10))

@@ -49,9 +49,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     made: list[int] = []
     real = shared_call.call_unet
 
-    def counted(unet: Any, calls: list[Any], dtype: Any) -> Any:
+    def counted(unet: Any, calls: list[Any], *more: Any) -> Any:
         made.append(len(calls))
-        return real(unet, calls, dtype)
+        return real(unet, calls, *more)
 
     monkeypatch.setattr(shared_call, "call_unet", counted)
     return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,9 +92,9 @@ def test_what_is_kept_has_a_bound(drawing: Engine, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(keys, "_budget", 2 * one)
     real = shared_call.call_unet
 
-    def watched(unet: object, calls: list[BackboneCall], dtype: torch.dtype) -> list[torch.Tensor]:
+    def watched(unet: object, calls: list[BackboneCall], *more: Any) -> list[torch.Tensor]:
         held.append(keys.nbytes)
-        return real(unet, calls, dtype)
+        return real(unet, calls, *more)
 
     monkeypatch.setattr(shared_call, "call_unet", watched)
     jobs = [drawing.submit(f"p{seed}", replace(SMALL, seed=seed)) for seed in range(4)]

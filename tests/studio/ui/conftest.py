@@ -95,10 +95,10 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     takes nothing from the page. A large picture took a core from it."""
     real = shared_call.call_unet
 
-    def waiting(unet: Any, calls: list[Any], dtype: Any) -> Any:
+    def waiting(unet: Any, calls: list[Any], *more: Any) -> Any:
         if calls[0].latents.shape[-1] * 8 == LONG_SIDE:
             time.sleep(0.5)
-        return real(unet, calls, dtype)
+        return real(unet, calls, *more)
 
     monkeypatch.setattr(shared_call, "call_unet", waiting)
 

@@ -120,7 +120,7 @@ def _own(studio: Studio) -> APIRouter:
     def load() -> dict[str, Any]:
         """How busy the studio is, in pictures, for the gateway."""
         now = studio.engine.status()
-        more = (now.width_reason, now.uncompiled) if now.phase == "ready" else ()
+        more = (now.width_reason, now.uncompiled, now.unrecorded) if now.phase == "ready" else ()
         detail = _beside(one for one in (now.detail, *more) if one)
         return {
             "phase": now.phase,

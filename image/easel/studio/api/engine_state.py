@@ -29,6 +29,9 @@ class EngineState(BaseModel):
     uncompiled: CodedText | None = Field(
         None, description="why blocks are not compiled, though the endpoint asks for it"
     )
+    unrecorded: CodedText | None = Field(
+        None, description="why there are no CUDA graphs, though the endpoint asks for them"
+    )
 
 
 def engine_state(studio: Studio) -> EngineState:
@@ -48,6 +51,7 @@ def engine_state(studio: Studio) -> EngineState:
         memory_total=total,
         width=CodedText.of(now.width_reason) if now.width_reason else None,
         uncompiled=CodedText.of(now.uncompiled) if now.uncompiled else None,
+        unrecorded=CodedText.of(now.unrecorded) if now.unrecorded else None,
     )
 
 

@@ -18,6 +18,7 @@ from easel.studio.engine.loading.checkpoint_cache import CheckpointCache
 from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
 from easel.studio.engine.loading.room import Room
 from easel.studio.engine.memory.device_memory import DeviceMemory, TooLarge, give_back
+from easel.studio.engine.recorded.recording import Recording
 from easel.studio.engine.serving import Serving
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,7 @@ class CheckpointAtHand:
         dtype: torch.dtype,
         others: Callable[[], Iterable[ModelFile]],
         compiling: Compiling,
+        recording: Recording,
         controlling: Callable[[], set[ModelFile]],
         let_go: Callable[[], bool],
     ) -> None:
@@ -49,7 +51,8 @@ class CheckpointAtHand:
         self.dtype = dtype
         self.serving: Serving | None = None
         self._memory, self._room, self._clock, self.device = memory, room, clock, memory.device
-        self._others, self._compiling, self._clear = others, compiling, let_go
+        self._others, self._clear = others, let_go
+        self._compiling, self._recording = compiling, recording
         self._cache = CheckpointCache(memory, dtype, self._let_go, others)
         self._controls = ControlCache(memory, controlling, self._cache.make_room)
 
@@ -163,7 +166,11 @@ class CheckpointAtHand:
         if self.serving is not None:
             self.serving.adapters.clear()  # the one that goes may be kept, as its file has it
         self.serving = None
+        self._memory.recorded = 0
         if checkpoint is not None:
-            self.serving = Serving(checkpoint, self._controls, self._clock, compiling=self._compiling)
+            self.serving = Serving(
+                checkpoint, self._controls, self._clock,
+                compiling=self._compiling, recording=self._recording, memory=self._memory,
+            )  # fmt: skip
         give_back(self.device)
         self._room.serve(checkpoint)

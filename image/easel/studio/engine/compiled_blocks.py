@@ -5,8 +5,7 @@ compiling the whole (diffusers calls it regional compilation, and names the bloc
 and tokens are left open, so that neither another width nor another size compiles again; one row is compiled
 apart from several, which torch insists on.
 
-What people bring changes what layers do: networks, references and LLLites by hooks, pictures as prompts by
-processors. A compiled block knows nothing of these, so such calls run as they are written.
+A compiled block knows nothing of what people bring: only plain calls (`plain_calls`) are made of them.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import structlog
 from easel.studio.engine.calls.device_calls import BackboneCall
 from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.compiling import Compiling
-from easel.studio.engine.control_models.lite_control import has_lite
+from easel.studio.engine.plain_calls import plain
 
 log = structlog.get_logger(__name__)
 
@@ -58,17 +57,8 @@ class CompiledBlocks:
             block._compiled_call_impl = None
 
     def take(self, calls: Sequence[BackboneCall]) -> bool:
-        """Whether a call for these may be made of compiled blocks. One that goes alone is made as ever: of
-        `exact` pictures no bit depends on whether something could be compiled."""
-        return bool(self._blocks) and not any(
-            one.alone
-            or one.tiling
-            or one.loras
-            or one.image_prompts
-            or one.references
-            or has_lite(one.controls)
-            for one in calls
-        )
+        """Whether a call for these may be made of compiled blocks."""
+        return bool(self._blocks) and all(map(plain, calls))
 
     def call(self, make: Callable[[], Answer]) -> Answer:
         """What `make` answers with compiled blocks at work. Where they cannot be compiled, without, from now

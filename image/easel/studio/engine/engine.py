@@ -34,6 +34,7 @@ from easel.studio.engine.pace import Pace
 from easel.studio.engine.prompts.composition import negative_counts, parts
 from easel.studio.engine.queue.job import Job, JobState, Watcher
 from easel.studio.engine.queue.job_queue import JobQueue, Status
+from easel.studio.engine.recorded.recording import Recording
 from easel.studio.engine.requests.limits import Limits
 from easel.studio.engine.requests.request import TextToImage
 from easel.studio.engine.requests.second_pass import HiresFix
@@ -63,7 +64,7 @@ class Engine:
     name none get; without it, what default.py says, by the file `served` among others, which says what served
     last. `limits` are what one request and one person may ask for. With `exact` every picture is
     (`TextToImage.exact`). What is measured of calls for several pictures is kept in the folder `widths`. It
-    `compiles` what backbones repeat (`compiled_blocks`).
+    `compiles` what backbones repeat (`compiled_blocks`), and `records` their calls (`recorded_calls`).
     """
 
     def __init__(
@@ -78,12 +79,14 @@ class Engine:
         exact: bool = False,
         widths: Path | None = None,
         compiles: bool = False,
+        records: bool = False,
     ) -> None:
         self.store = store
         self.limits = limits or Limits()
         self._device = device
         self._dtype = dtype
-        self._exact, self._widths, self._compiling = exact, widths, Compiling(compiles)
+        self._exact, self._widths = exact, widths
+        self._compiling, self._recording = Compiling(compiles), Recording(records)
         self._default = DefaultCheckpoint(store, default_checkpoint, served)
         self._chosen = ChosenParts(store)
         self._queue = JobQueue(self.limits)
@@ -313,7 +316,8 @@ class Engine:
 
     def status(self) -> Status:
         """What the engine is doing now."""
-        return replace(self._queue.status(), uncompiled=self._compiling.why)
+        now = self._queue.status()
+        return replace(now, uncompiled=self._compiling.why, unrecorded=self._recording.why)
 
     def memory_use(self) -> MemoryUse | None:
         """How the checkpoint that serves lies in the device's memory; None where none does."""
@@ -354,6 +358,7 @@ class Engine:
                 others=self._chosen.files,
                 widths=self._widths,
                 compiling=self._compiling,
+                recording=self._recording,
             )
             worker = Worker(self._queue, loop, self.pace, self._default.served, self._observers)
         except Exception as error:

@@ -36,6 +36,7 @@ from easel.studio.engine.observer import EngineObserver
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.queue.fair_share import FairShare
 from easel.studio.engine.queue.job import Job
+from easel.studio.engine.recorded.recording import Recording
 from easel.studio.engine.serving import Serving
 from easel.studio.engine.shared_call import answer_together, timed_as
 from easel.studio.engine.size_check import SizeCheck
@@ -69,18 +70,20 @@ class Loop:
         others: Callable[[], Iterable[ModelFile]] = tuple,
         widths: Path | None = None,
         compiling: Compiling | None = None,
+        recording: Recording | None = None,
     ) -> None:
         """`step_times` and `capacity` learn; `memory` is the device's, `others` are the store's files. What
         is measured of calls for several pictures is kept in the folder `widths`; `compiling` says whether
-        what backbones repeat is compiled."""
+        what backbones repeat is compiled, `recording` whether their calls are recorded."""
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         memory = memory or DeviceMemory(self.device)
         self._room = Room(memory, capacity or Capacity())
         self._sizes = SizeCheck(step_times, self._room, self._free_something)
         self.active: list[Picture] = []
         self._fair_share = FairShare()
-        compiling = compiling or Compiling()
-        self.widths = CallWidths(self.device, self._room, widths, how=compiling.how)
+        compiling, recording = compiling or Compiling(), recording or Recording()
+        how = " ".join(filter(None, (compiling.how, recording.how)))
+        self.widths = CallWidths(self.device, self._room, widths, how=how)
         self._runs: dict[Hashable, tuple[VaeRun, list[Picture]]] = {}
         self._numbers = itertools.count()
         self._clock = DeviceClock(self.device, observer)
@@ -88,7 +91,7 @@ class Loop:
         self.at_hand = CheckpointAtHand(
             memory, self._room, self._clock,
             dtype=dtype if isinstance(dtype, torch.dtype) else precision(dtype or "auto", self.device),
-            others=others, compiling=compiling,
+            others=others, compiling=compiling, recording=recording,
             controlling=self._controlling, let_go=self._small_networks.clear,
         )  # fmt: skip
 

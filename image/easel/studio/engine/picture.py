@@ -21,6 +21,7 @@ from easel.studio.engine.calls.device_calls import (
     UpscaleCall,
     VaeCall,
 )
+from easel.studio.engine.calls.run import Run, as_written
 from easel.studio.engine.control_models.control_residuals import control_inputs
 from easel.studio.engine.control_models.image_prompt_attention import image_prompts_at_work
 from easel.studio.engine.control_models.lite_control import lite_controls_at_work
@@ -143,7 +144,9 @@ class Picture:
             self.call, self.image = None, end.value
 
 
-def call_unet(unet: Any, calls: list[BackboneCall], dtype: torch.dtype) -> list[torch.Tensor]:
+def call_unet(
+    unet: Any, calls: list[BackboneCall], dtype: torch.dtype, run: Run = as_written
+) -> list[torch.Tensor]:
     """One call of the backbone for those of one kind. Returns the output for each, float32."""
     latents = torch.cat([one.latents.expand(one.rows, -1, -1, -1) for one in calls]).to(dtype)
     timesteps = torch.stack([one.timestep for one in calls for _ in range(one.rows)]).to(latents.device)
@@ -163,8 +166,8 @@ def call_unet(unet: Any, calls: list[BackboneCall], dtype: torch.dtype) -> list[
     prompts = [one.image_prompts for one in calls]
 
     def see(shown: torch.Tensor, **more: Any) -> torch.Tensor:
-        found: torch.Tensor = unet(
-            shown, timesteps, encoder_hidden_states=tokens, return_dict=False, **added, **more
+        found: torch.Tensor = run(
+            unet, shown, timesteps, encoder_hidden_states=tokens, return_dict=False, **added, **more
         )[0]
         return found
 

@@ -18,6 +18,8 @@ from easel.studio.engine.memory.device_memory import DeviceMemory
 from easel.studio.engine.networks.adapters import Adapters
 from easel.studio.engine.networks.extra_networks import Asked, EmbeddingUse
 from easel.studio.engine.queue.job import Job
+from easel.studio.engine.recorded.recorded_calls import RecordedCalls
+from easel.studio.engine.recorded.recording import Recording
 from easel.studio.engine.requests.shown_pictures import check_looks
 from easel.studio.engine.sampling.levels import FlowLevels, Levels, NoiseLevels
 from easel.studio.engine.text_keys import TextKeys
@@ -42,9 +44,13 @@ class Serving:
         clock: DeviceClock | None = None,
         *,
         compiling: Compiling | None = None,
+        recording: Recording | None = None,
+        memory: DeviceMemory | None = None,
     ) -> None:
         """`controls` are the control models of all checkpoints on the device; `compiling` says whether
-        its repeated blocks are compiled."""
+        its repeated blocks are compiled, `recording` whether its calls are recorded. `memory` is the
+        device's."""
+        memory = memory or DeviceMemory(checkpoint.device)
         self.checkpoint = checkpoint
         family = checkpoint.family
         self.encoder: PromptEncoder | TransformerPrompts = (
@@ -56,7 +62,10 @@ class Serving:
         self.compiled: CompiledBlocks | None = None
         if compiling is not None and compiling.begins(checkpoint.file.name, checkpoint.device.type):
             self.compiled = CompiledBlocks(checkpoint, compiling)
-        controls = controls or ControlCache(DeviceMemory(checkpoint.device))
+        self.recorded: RecordedCalls | None = None
+        if recording is not None and recording.begins(checkpoint.file.name, checkpoint.device.type):
+            self.recorded = RecordedCalls(checkpoint, recording, memory)
+        controls = controls or ControlCache(memory)
         self.control_models = ControlModels(checkpoint, controls)
         self.image_prompts = ImagePromptModels(checkpoint, controls)
         self.previews = LatentPreviews(checkpoint)
@@ -67,7 +76,10 @@ class Serving:
 
     def let_go(self) -> bool:
         """Forget what can be computed anew, and keep no more of it. Whether there was any."""
-        return any([self.text_keys.let_go(), self.adapters.let_go()])
+        kept = [self.text_keys.let_go(), self.adapters.let_go()]
+        if self.recorded is not None:
+            kept.append(self.recorded.let_go())
+        return any(kept)
 
     @property
     def noise_levels(self) -> NoiseLevels:

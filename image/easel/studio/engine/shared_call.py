@@ -8,6 +8,7 @@ from itertools import groupby
 import torch
 
 from easel.studio.engine.calls.device_calls import BackboneCall
+from easel.studio.engine.calls.run import Run, as_written
 from easel.studio.engine.calls.transformer_call import call_transformer
 from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.picture import Picture, call_unet
@@ -23,12 +24,23 @@ def answer_together(serving: Serving, pictures: Sequence[Picture]) -> list[tuple
     sets = [call.networks for _, call in waiting]
     waiting.sort(key=lambda one: sets.index(one[1].networks))
     calls = [call for _, call in waiting]
-    if serving.compiled is not None and serving.compiled.take(calls):
-        serving.adapters.step_aside()
-        answers = serving.compiled.call(lambda: call_backbone(serving.checkpoint, calls))
-    else:
-        answers = _as_written(serving, calls)
+    answers = _as_it_is(serving, calls) or _as_written(serving, calls)
     return [(picture, answer) for (picture, _), answer in zip(waiting, answers, strict=True)]
+
+
+def _as_it_is(serving: Serving, calls: list[BackboneCall]) -> list[torch.Tensor]:
+    """Compiled, recorded or both; nothing where neither is there for these: both know the backbone as its
+    file has it, and nothing of what people bring."""
+    compiled, recorded = serving.compiled, serving.recorded
+    compiles = compiled is not None and compiled.take(calls)
+    records = recorded is not None and recorded.take(calls)
+    if not compiles and not records:
+        return []
+    serving.adapters.step_aside()
+    run = recorded.answer if recorded is not None and records else as_written
+    if compiled is not None and compiles:
+        return compiled.call(lambda: call_backbone(serving.checkpoint, calls, run))
+    return call_backbone(serving.checkpoint, calls, run)
 
 
 def _as_written(serving: Serving, calls: list[BackboneCall]) -> list[torch.Tensor]:
@@ -48,12 +60,14 @@ def _as_written(serving: Serving, calls: list[BackboneCall]) -> list[torch.Tenso
         return call_backbone(serving.checkpoint, calls)
 
 
-def call_backbone(checkpoint: Checkpoint, calls: list[BackboneCall]) -> list[torch.Tensor]:
+def call_backbone(
+    checkpoint: Checkpoint, calls: list[BackboneCall], run: Run = as_written
+) -> list[torch.Tensor]:
     """One call of the checkpoint's backbone for those of one kind. Returns the output for each,
     float32."""
     if checkpoint.family.flow is not None:
-        return call_transformer(checkpoint, calls)
-    return call_unet(checkpoint.backbone, calls, checkpoint.dtype)
+        return call_transformer(checkpoint, calls, run)
+    return call_unet(checkpoint.backbone, calls, checkpoint.dtype, run)
 
 
 def timed_as(kind: Hashable, pictures: Iterable[Picture]) -> Hashable:

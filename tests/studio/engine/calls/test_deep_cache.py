@@ -4,6 +4,7 @@ comes of it."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,12 +43,12 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Made:
     """What the device is asked for from now on."""
     found, real = Made(), shared_call.call_unet
 
-    def watched(unet: object, calls: list[BackboneCall], dtype: torch.dtype) -> list[torch.Tensor]:
+    def watched(unet: object, calls: list[BackboneCall], *more: Any) -> list[torch.Tensor]:
         found.kinds += "s" if calls[0].shallow else "W"
         assert len({one.shallow for one in calls}) == 1
         found.widths.append(len(calls))
         found.keeping.append(sum(one.cache is not None for one in calls))
-        return real(unet, calls, dtype)
+        return real(unet, calls, *more)
 
     monkeypatch.setattr(shared_call, "call_unet", watched)
     return found

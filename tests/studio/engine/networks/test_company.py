@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -160,9 +160,9 @@ def test_eight_people_with_eight_networks_share_calls(
     assert all(differs(one, other) > TOLERANCE for n, one in enumerate(alone) for other in alone[:n])
     real, widest = shared_call.call_unet, [0]
 
-    def watched(unet: object, calls: list[BackboneCall], dtype: torch.dtype) -> list[torch.Tensor]:
+    def watched(unet: object, calls: list[BackboneCall], *more: Any) -> list[torch.Tensor]:
         widest[0] = max(widest[0], len({call.networks for call in calls}))
-        return real(unet, calls, dtype)
+        return real(unet, calls, *more)
 
     monkeypatch.setattr(shared_call, "call_unet", watched)
     monkeypatch.setattr("easel.studio.engine.widths.batch_width.BatchWidth.limit", lambda *_: PEOPLE)

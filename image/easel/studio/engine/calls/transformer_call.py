@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from easel.studio.engine.calls.device_calls import BackboneCall
+from easel.studio.engine.calls.run import Run, as_written
 from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.transformers.model import TransformerInputs
 from easel.studio.engine.transformers.table import transformer_of
@@ -14,7 +16,9 @@ from easel.studio.engine.transformers.table import transformer_of
 _TIMESTEPS = 1000
 
 
-def call_transformer(checkpoint: Checkpoint, calls: Sequence[BackboneCall]) -> list[torch.Tensor]:
+def call_transformer(
+    checkpoint: Checkpoint, calls: Sequence[BackboneCall], run: Run = as_written
+) -> list[torch.Tensor]:
     """For those of one kind. Returns the velocities for each, (rows, channels, height, width), float32."""
     dtype, device = checkpoint.dtype, calls[0].latents.device
     timesteps = torch.stack([one.timestep for one in calls for _ in range(one.rows)]).to(device)
@@ -32,5 +36,10 @@ def call_transformer(checkpoint: Checkpoint, calls: Sequence[BackboneCall]) -> l
         extra=torch.cat(extra).to(dtype) if extra else None,
         references=tuple(one.to(dtype) for one in calls[0].shown),
     )
-    found = transformer_of(checkpoint.family.architecture).velocity(checkpoint.backbone, inputs)
+    model = transformer_of(checkpoint.family.architecture)
+
+    def velocity(**given: Any) -> torch.Tensor:
+        return model.velocity(checkpoint.backbone, TransformerInputs(**given))
+
+    found: torch.Tensor = run(velocity, **vars(inputs))
     return list(torch.split(found.float(), [one.rows for one in calls]))

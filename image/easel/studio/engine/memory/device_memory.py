@@ -47,6 +47,8 @@ class DeviceMemory:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        self.recorded = 0
+        """Bytes that recorded calls keep for themselves: torch counts them as its own and free."""
 
     @property
     def place(self) -> str:
@@ -60,7 +62,7 @@ class DeviceMemory:
 
     def free(self) -> int:
         """Bytes that can be had now."""
-        return available(self.device)
+        return available(self.device) - self.recorded
 
     def capacity(self) -> int:
         """Bytes that could ever be had by this process, whatever else it let go."""

@@ -27,7 +27,8 @@ class Status:
     `phase` is importing, loading, ready or failed; `running` and `queued` are pictures. `idle_seconds` is the
     time since there was last anything to draw. `width` is how many pictures like those that were drawn
     last go into one call, and `width_reason` says why; 0 and "" where none were drawn. `uncompiled` says why
-    blocks that should be compiled are not (`compiling`), "" where all is as asked.
+    blocks that should be compiled are not (`compiling`), `unrecorded` why calls that should be recorded are
+    not (`recording`), "" where all is as asked.
     """
 
     phase: str
@@ -40,6 +41,7 @@ class Status:
     width: int = 0
     width_reason: str = ""
     uncompiled: str = ""
+    unrecorded: str = ""
 
 
 class JobQueue:

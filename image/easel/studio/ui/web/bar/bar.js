@@ -32,7 +32,8 @@ class Bar extends EaselElement {
 
   device() {
     const engine = store.get("engine");
-    return [engine?.device, wordsOf(engine?.remark), wordsOf(engine?.width), wordsOf(engine?.uncompiled)]
+    const said = [engine?.remark, engine?.width, engine?.uncompiled, engine?.unrecorded].map(wordsOf);
+    return [engine?.device, ...said]
       .filter(Boolean)
       .join(" · ");
   }
