@@ -42,43 +42,13 @@ structlog.configure(
 settings.register_profile("easel", deadline=None)
 settings.load_profile("easel")
 
-
 HERE = Path(__file__).parent
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Side by side, let each process begin elsewhere to look for tests."""
-    if BESIDE_OTHERS:
-        number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
-        config.args = _begun_elsewhere(config, number, int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Nothing of the cluster's tests is imported where none of them runs."""
-    return True if _is_left_out(collection_path, config) else None
-
-
-def _is_left_out(path: Path, config: pytest.Config) -> bool:
-    return path.is_relative_to(HERE / "cluster") and "not cluster" in config.option.markexpr
-
-
-def _begun_elsewhere(config: pytest.Config, number: int, count: int) -> list[str]:
-    """The files of the folders that are asked for, those first which no other process begins with.
-
-    Where nothing is compiled yet, as in every fresh clone, four processes in step each compile all tests and
-    all libraries; so each finds done what another has been at. The first takes what imports torch.
-    """
-    folders = [config.invocation_params.dir / one for one in config.args]
-    if not all(one.is_dir() for one in folders):
-        return config.args
-    found = {file for folder in folders for file in folder.rglob("test_*.py")}
-    files = sorted(one for one in found if not _is_left_out(one, config))
-    first = [str(one) for one in files if one.is_relative_to(HERE / "studio")]
-    rest = [str(one) for one in files if not one.is_relative_to(HERE / "studio")]
-    if number == 0:
-        return first + rest
-    begin = (number - 1) * len(rest) // (count - 1)
-    return rest[begin:] + first + rest[:begin]
+    left_out = collection_path == HERE / "cluster" and "not cluster" in config.option.markexpr
+    return True if left_out else None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -112,8 +82,7 @@ def _order(items: list[pytest.Item]) -> None:
         for lane, files in lanes.items()
         for number, (_, file) in enumerate(sorted(files))
     }
-    # By name where two files have one place: the order has to be the same in every process.
-    items.sort(key=lambda item: (place[file := item.nodeid.partition("::")[0]], file))
+    items.sort(key=lambda item: place[item.nodeid.partition("::")[0]])
 
 
 def pytest_collection_finish() -> None:
