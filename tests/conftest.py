@@ -5,6 +5,7 @@ import gc
 import os
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import structlog
@@ -40,6 +41,14 @@ structlog.configure(
 # A busy machine is no fault: what must be fast is measured on purpose, elsewhere.
 settings.register_profile("easel", deadline=None)
 settings.load_profile("easel")
+
+HERE = Path(__file__).parent
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Nothing of the cluster's tests is imported where none of them runs."""
+    left_out = collection_path == HERE / "cluster" and "not cluster" in config.option.markexpr
+    return True if left_out else None
 
 
 @pytest.hookimpl(tryfirst=True)

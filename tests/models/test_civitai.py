@@ -99,6 +99,15 @@ def test_a_file_is_chosen_by_its_type(civitai: Civitai, intake: Make) -> None:
         intake().add(ModelRequest("civitai://models/4384?version=128713&type=Config"))
 
 
+def test_of_several_the_primary_one_is_taken(civitai: Civitai, intake: Make) -> None:
+    """Wherever it stands: Civitai's own button downloads it. Where none is, the first."""
+    pruned = file(id=2, name="pruned.safetensors", type="Pruned Model", primary=False)
+    civitai.publish(version(files=[pruned, file()]))
+    assert intake().add(ModelRequest(PAGE)).file.name == "dreamshaper_8.safetensors"
+    civitai.publish(version(5, files=[pruned, file(name="last.safetensors", primary=False)]))
+    assert intake().add(ModelRequest("civitai://models/4384?version=5")).file.name == "pruned.safetensors"
+
+
 def test_the_safetensors_is_taken_where_the_first_is_a_pickle(civitai: Civitai, intake: Make) -> None:
     """A primary `.ckpt` beside a `.safetensors` is passed over; alone it is refused."""
     pickle = file(id=1, name="dream.ckpt", metadata={"format": "PickleTensor"})

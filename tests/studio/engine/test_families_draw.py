@@ -28,7 +28,7 @@ from easel.studio.engine.requests.image_to_image import ImageToImage, Mask
 from easel.studio.engine.requests.second_pass import HiresFix
 from easel.studio.engine.requests.source_image import prepared_sources
 from easel.studio.engine.texts.picture_prompts import PicturePrompts
-from tests.studio.engine.tiny import PUBLISHED, tiny
+from tests.studio.engine.tiny import PUBLISHED_BY_DAY, tiny
 
 ASKED = TextToImage(
     prompt="a cat", negative_prompt="a dog", width=64, height=64, steps=3, seed=7, sampler="Euler"
@@ -69,7 +69,7 @@ class Drawing:
         return picture.image, job.notes
 
 
-@pytest.fixture(scope="module", params=PUBLISHED, ids=lambda one: one.value)
+@pytest.fixture(scope="module", params=PUBLISHED_BY_DAY)
 def drawing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Drawing:
     return Drawing(request.param, tmp_path_factory.mktemp(request.param.value))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -21,6 +22,12 @@ from easel.studio.families import HERE, Family, read_family
 from tests.studio.engine import export
 
 PUBLISHED = [one for one in Architecture if not one.flow and one is not Architecture.STARTER]
+_RELATIVES = {Architecture.SD2, Architecture.SD2_INPAINT, Architecture.SDXL_INPAINT}
+PUBLISHED_BY_DAY = [
+    pytest.param(one, marks=[pytest.mark.slow] if one in _RELATIVES else [], id=one.value)
+    for one in PUBLISHED
+]
+"""Each network, prediction and way to inpaint every day; what joins those of two others in the long run."""
 
 
 @dataclass

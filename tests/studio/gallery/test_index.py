@@ -69,6 +69,8 @@ def test_pages_go_from_the_newest_to_the_oldest(outputs: Outputs) -> None:
         assert page.total == 8
     assert len(seen) == len(set(seen)) == 8
     assert seen == sorted(seen, key=PictureId.parse, reverse=True)
+    assert gallery.page("ada", limit=7).next
+    assert gallery.page("ada", limit=8).next is None  # a full page may be the last
     assert gallery.page("bob").total == 0
 
 

@@ -89,6 +89,23 @@ def test_what_is_gone_drops_out(outputs: Outputs) -> None:
         assert [id for id, _ in one.shares.see(tokens[3]).pictures] == some[3:]
 
 
+def test_who_takes_a_deleted_ones_name_inherits_nothing(outputs: Outputs) -> None:
+    """No star, no board, and above all no share: its link would show whoever has it another picture."""
+    gallery = Gallery(outputs)
+    one = picture_id(1)
+    board = gallery.boards.make("ada", "foxes").id
+    gallery.star("ada", [one], True)
+    gallery.boards.fill("ada", board, [one], [])
+    token = gallery.shares.share("ada", picture=one).token
+    gallery.delete("ada", [one])
+    put(outputs, DAY, 1)
+    assert gallery.page("ada").total == 40
+    assert gallery.page("ada", starred=True).total == gallery.page("ada", board=board).total == 0
+    assert gallery.shares.all("ada") == []
+    with pytest.raises(NoSuchShare):
+        gallery.shares.see(token)
+
+
 def test_a_token_is_nowhere_to_be_read_by_others(outputs: Outputs) -> None:
     """What says whose a share is holds the token's hash; the token is in its owner's file alone."""
     token = Gallery(outputs).shares.share("ada", picture=picture_id(1)).token

@@ -91,6 +91,20 @@ def test_states(lifecycle: str, power: str | None, phase: str, state: str) -> No
     assert found.state == state
 
 
+@pytest.mark.parametrize("phase", ["", "pulling", "loading", "ready"])
+def test_one_that_its_group_holds_for_unhealthy_failed(phase: str) -> None:
+    """Whatever its host is at: nobody waits for one that is about to be replaced. Its container's word counts
+    before it, for AWS hears late of one that is well again."""
+    known = Ec2Instance(power="running", phase=phase)
+    member = GroupInstance("i-1", "InService", type="g5.xlarge", healthy=False, ec2=known)
+    found = observed(member, None)
+    assert found is not None
+    assert (found.state, found.detail) == ("failed", "g5.xlarge is unhealthy; its group replaces it")
+    answered = observed(member, Report(phase="ready", detail="", work=Work()))
+    assert answered is not None
+    assert answered.state == "ready"
+
+
 def test_what_a_warm_one_said_before_it_slept_is_not_told_again() -> None:
     """A warm instance that is started again still carries the tags of its last evening."""
     known = Ec2Instance(power="running", phase="pulling", why="prepared: stopped until somebody draws")

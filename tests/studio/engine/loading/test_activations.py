@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.profiler import ProfilerActivity, profile
 
 from easel.models import Architecture
 from easel.studio.engine.latents.tiles import decoding, encoding
+from easel.studio.engine.loading import activations as counting
 from easel.studio.engine.loading.activations import activations
 from easel.studio.engine.texts.micro_conditioning import size_numbers
 from easel.studio.families import Family
@@ -92,6 +95,26 @@ def test_a_way_through_the_vae_takes_what_was_said(
         took = allocated(lambda side=side: through(run(modules.vae, given, scale, side=side)))
         said = counted.of_vae(way, width, height, side)
         assert said / 2.5 < took < said + layer
+
+
+def test_kernels_leave_what_torch_s_own_steps_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Norms and products are counted by the shape of their answer, in half the time: to the same byte."""
+    family, dtype = family_of(Architecture.STARTER), torch.float16
+    by_shape = activations(family, dtype)
+    attention = F.scaled_dot_product_attention
+    monkeypatch.setattr(counting, "_KERNELS", {attention: counting._KERNELS[attention]})
+    counting._counted.cache_clear()
+    assert activations(family, dtype) == by_shape
+
+
+def test_a_copy_of_a_family_is_not_counted_again(tmp_path: Path) -> None:
+    """What is the same by its description is, in whatever folder; what is not, is not."""
+    one, same, other = (tiny(Architecture.SD1, tmp_path / name).family for name in ("one", "same", "other"))
+    config = other.folder / "unet/config.json"
+    config.write_text(config.read_text().replace('"in_channels": 4', '"in_channels": 9'))
+    assert one.folder != same.folder
+    assert activations(same, torch.float32) is activations(one, torch.float32)
+    assert activations(other, torch.float32) is not activations(one, torch.float32)
 
 
 def test_tiles_take_less_each_time() -> None:

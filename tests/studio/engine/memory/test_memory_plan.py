@@ -17,7 +17,7 @@ DRAWING = DrawingBytes(call=414_000_000, vae=(4_050_000_000, 1_030_000_000, 277_
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[WeightBytes, DrawingBytes]:
     parts = [draw(BYTES) for _ in range(3)]
-    weights = WeightBytes(*parts, layer=draw(st.integers(0, max(parts))))
+    weights = WeightBytes(*parts, layer=draw(st.integers(0, max(parts))), expanding=draw(BYTES))
     vae = tuple(sorted(draw(st.lists(BYTES, min_size=1, max_size=4)), reverse=True))
     return weights, DrawingBytes(draw(BYTES), vae, draw(BYTES))
 
@@ -33,7 +33,8 @@ def test_a_plan_never_exceeds_what_is_free(
         return
     assert found.need <= free
     assert found.need == need(weights, drawing, found.placement, found.vae_way, found.width)
-    assert found.need >= found.resident + drawing.fixed + drawing.call + drawing.vae[-1]
+    drawn = drawing.fixed + drawing.call * found.width + drawing.vae[found.vae_way]
+    assert found.need == found.resident + weights.expanding + drawn
     assert apart or found.placement is WeightPlacement.WHOLE
 
 
