@@ -1,9 +1,12 @@
 """The account and region that a stack lives in."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import pulumi
-import pulumi_aws as aws
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pulumi
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,10 @@ class AwsAccount:
 
 def this_account(parent: pulumi.Resource) -> AwsAccount:
     """Where the stack's provider provisions."""
+    # Here: `easel policy` spells ARNs too, and `make up` installs no Pulumi.
+    import pulumi
+    import pulumi_aws as aws
+
     opts = pulumi.InvokeOptions(parent=parent)
     return AwsAccount(
         aws.get_partition(opts=opts).partition,

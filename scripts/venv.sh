@@ -22,8 +22,11 @@ if [ ! -x .venv/bin/python ]; then
     "$python" -m venv .venv
 fi
 [ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+# Some gigabytes, minutes without a word: on a terminal uv says what it fetches, and how far it is.
+quiet=--quiet
+[ ! -t 2 ] || quiet=
 echo "installing what requirements/$what.txt names (the first time this takes minutes)"
-VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip install --quiet --requirements "requirements/$what.txt"
+VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip install $quiet --requirements "requirements/$what.txt"
 VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip install --quiet --no-deps --editable .
 touch .venv/.up
 [ "$what" = up ] || touch .venv/.dev

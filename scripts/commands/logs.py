@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from pathlib import Path
 
 import click
 
@@ -46,7 +47,7 @@ def command(
     found = deque(by_time(tail.lines()), maxlen=count)
     if not found and not follow:
         whose = f" of {name}" if name else ""
-        where = "there" if remote else f"below {shown(folder)}"
+        where = "there" if remote else f"below {shown(folder)}; {_here(folder)}"
         raise CommandRefused(f"there is no log{whose} {where}")
     for source, line in found:
         click.echo(readable(line, source))
@@ -54,6 +55,12 @@ def command(
         time.sleep(1.5 if remote else 0.3)
         for source, line in tail.lines():
             click.echo(readable(line, source))
+
+
+def _here(folder: Path) -> str:
+    """Whose logs there are on this machine, or how there come to be some."""
+    names = ", ".join(sorted(path.stem for path in folder.glob("*.log")))
+    return f"there is: {names}" if names else "nothing has run there yet: `easel up` starts what writes them"
 
 
 def _show_audit(tail: AuditTail, follow: bool, count: int, pause: float) -> None:

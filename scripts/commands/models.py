@@ -65,7 +65,7 @@ def show(kind: str | None, as_json: bool) -> None:
 @click.option("--name", default="", help="The file's name here; without it, as at the source.")
 @click.option("--sha256", default="", help="What the file's SHA-256 must be.")
 def add(source: str, kind: str | None, folder: str, name: str, sha256: str) -> None:
-    """Bring one model in and check it. CommandStopped anywhere, the same command goes on.
+    """Bring one model in and check it. Stopped anywhere, the same command goes on.
 
     SOURCE is hf://org/repo/file[@revision], civitai://models/ID, the address of a Civitai page,
     s3://bucket/key, https://… or file:/path. Tokens: HF_TOKEN, CIVITAI_TOKEN.

@@ -128,6 +128,7 @@ def next_steps(spec: Spec, file: Path, *, domain_given: bool) -> list[str]:
         lines.append("  in the file: image and kubernetes.context, edge and storage must be what is there")
         lines.append(f"  {stack} easel doctor     whether the cluster has what it takes")
     lines += [
+        "  stacks/gitops/install.sh     once per clone: what the Pulumi program needs",
         f"  pulumi stack init {spec.name}",
         f"  pulumi preview --stack {spec.name}     what would be made"
         + ("" if kubernetes else ", and what it costs"),

@@ -1,6 +1,7 @@
 """Commands while nothing runs: help, status, doctor, schema, version."""
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -45,6 +46,35 @@ def test_help_imports_no_command(env: dict[str, str]) -> None:
     assert "Start every endpoint" in done.stdout
     assert took < 0.3
     assert not imported_by("import scripts.__main__") & set(HEAVY)
+
+
+def test_help_says_no_name_of_a_class() -> None:
+    """ "CommandStopped anywhere, the same command goes on" stood in the help of `easel models add`: a name
+    that was replaced in words too."""
+    import importlib
+
+    import click
+
+    from scripts.__main__ import COMMANDS
+
+    asked = [importlib.import_module(module).command for module, _ in COMMANDS.values()]
+    for one in asked:
+        if isinstance(one, click.Group):
+            asked += one.commands.values()
+        said = one.get_help(click.Context(one))
+        assert not re.findall(r"\b(?:[A-Z][a-z]+){2,}\b", said), said
+
+
+def test_logs_of_nobody(env: dict[str, str]) -> None:
+    """A name that wrote nothing is told with those that did, or with what to start."""
+    done = easel("logs", "nobody", env=env)
+    assert done.returncode == 2
+    assert "`easel up`" in done.stderr
+    logs = Path(env["EASEL_HOME"]) / "logs"
+    logs.mkdir(parents=True)
+    (logs / "gateway.log").write_text("{}\n")
+    (logs / "studio-1.log").write_text("{}\n")
+    assert "there is: gateway, studio-1" in easel("logs", "nobody", env=env).stderr
 
 
 def test_up_imports_little_before_the_gateway_starts() -> None:

@@ -65,6 +65,7 @@ def test_the_first_line_leads_editors_to_the_schema(teams: Teams) -> None:
 def test_it_says_what_to_do_next_and_what_it_costs(teams: Teams) -> None:
     """In the order of doing it, and what is still a placeholder."""
     said = done("new", "music")
+    assert said.index("stacks/gitops/install.sh") < said.index("pulumi stack init music")
     assert said.index("pulumi stack init music") < said.index("pulumi preview") < said.index("pulumi up")
     assert "easel:team.domain, now music.example.com, must be a domain of yours" in said
     assert "lead@example.com" in said

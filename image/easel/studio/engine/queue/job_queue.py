@@ -53,7 +53,8 @@ class JobQueue:
         self._rung = False
         self._new: list[Job] = []
         self._jobs: dict[str, Job] = {}
-        self._phase, self._detail = "importing", "importing torch and diffusers"
+        self._phase: str = "importing"
+        self._detail: str = remark("engine_imports", "importing torch and diffusers")
         self._running = 0
         self._checkpoint: ModelFile | None = None
         self._device = ""
