@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ from easel.models import (
     Store,
     Unreachable,
 )
+from easel.models.disk import write_at
+from easel.models.fetch import partial_file
 from easel.models.fetch.transfer import Transfer
 from tests.models.conftest import QUICK, leftovers
 from tests.models.downloads import CONTENT, MB, Make, target, wish
@@ -122,6 +127,51 @@ def test_an_unknown_length(server: Serving, store: Store, intake: Make) -> None:
     server.put("/dream.safetensors", CONTENT, before=chunked)
     intake().add(wish(server))
     assert target(store).read_bytes() == CONTENT
+
+
+def without_end(start: bytes, sent: list[int]) -> Callable[[Request], bool]:
+    """Says no size, and sends zeros until nobody listens, or for 64 MB."""
+
+    def chunked(request: Request) -> bool:
+        send = request.handler
+        send.send_response(200)
+        send.send_header("Transfer-Encoding", "chunked")
+        send.end_headers()
+        with suppress(OSError):
+            for block in (start, *[bytes(MB)] * 64):
+                send.wfile.write(b"%x\r\n%s\r\n" % (len(block), block))
+                sent.append(len(block))
+        send.close_connection = True
+        return True
+
+    return chunked
+
+
+def test_what_is_no_model_is_told_before_its_end(server: Serving, store: Store, intake: Make) -> None:
+    """Also of a server that says no size: it could send without end, and nothing was looked at before."""
+    sent: list[int] = []
+    server.put("/dream.safetensors", CONTENT, before=without_end(b"<html>", sent))
+    with pytest.raises(SourceError, match="dream"):
+        intake().add(wish(server))
+    assert sum(sent) < 48 * MB
+    assert leftovers(store.root) == []
+
+
+def test_who_fills_the_disk_without_a_size_leaves_nothing(
+    server: Serving, store: Store, intake: Make, monkeypatch: Any
+) -> None:
+    """Nobody could go on from it, and nobody else could write a byte until somebody took it away."""
+
+    def full(file: int, block: bytes, offset: int) -> None:
+        if offset > 4 * MB:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_at(file, block, offset)
+
+    monkeypatch.setattr(partial_file, "write_at", full)
+    server.put("/dream.safetensors", CONTENT, before=without_end(CONTENT, []))
+    with pytest.raises(FileError, match="disk is full"):
+        intake().add(wish(server))
+    assert leftovers(store.root) == []
 
 
 def test_an_empty_file(server: Serving, intake: Make) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from easel.studio.api.networks import small_jpeg
 from easel.studio.library.previews import NoPicture, small
-from easel.studio.picture_bounds import LONGEST_SIDE, TooManyChunks, check_chunks
+from easel.studio.picture_bounds import LONGEST_SIDE, TooManyPieces, check_pieces
 from easel.studio.png import NotAPicture, encode, read_texts
 
 RED = Image.new("RGB", (16, 8), "red")
@@ -51,17 +51,17 @@ def test_pixels_have_as_many_pieces_as_they_need() -> None:
     """100 MB in pieces of 8 kB, as libpng writes them, pass; so many empty ones do not."""
     piece = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
     start = encode(RED)[:33]
-    check_chunks(start + piece * 13_000)
-    with pytest.raises(TooManyChunks):
-        check_chunks(start + piece * 200_000)
+    check_pieces(start + piece * 13_000)
+    with pytest.raises(TooManyPieces):
+        check_pieces(start + piece * 200_000)
 
 
 def test_cut_short_anywhere_it_is_left_to_the_reader() -> None:
     """No length leads out of the file, and none in a circle."""
     whole = encode(RED, "a cat")
     for length in range(len(whole)):
-        check_chunks(whole[:length])
-    check_chunks(whole[:33] + b"\xff" * 64)
+        check_pieces(whole[:length])
+    check_pieces(whole[:33] + b"\xff" * 64)
 
 
 @pytest.mark.parametrize("size", [(1, LONGEST_SIDE + 1), (LONGEST_SIDE + 1, 1)])

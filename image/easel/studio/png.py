@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from easel.remark import Remark, remark
 from easel.studio.infotext import write
-from easel.studio.picture_bounds import FORMATS, check_chunks
+from easel.studio.picture_bounds import FORMATS, check_pieces
+from easel.studio.picture_tags import check_exif, check_exif_block
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -107,7 +108,7 @@ def read_texts(data: bytes) -> dict[str, str]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        check_chunks(data)
+        check_pieces(data)
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             info: dict[Any, Any] = image.info | (_chunks(data) if image.format == "PNG" else {})
             texts = {str(key): value[:_MAX_TEXT] for key, value in info.items() if isinstance(value, str)}
@@ -151,8 +152,11 @@ def _exif_comment(image: Image, info: Mapping[str, Any]) -> str:
 
     exif = pillow.Exif()
     if image.format == "PNG":
-        exif.load(info.get("exif") or b"")  # asking a PNG would decode its pixels
+        said = info.get("exif") or b""
+        check_exif_block(said.removeprefix(b"Exif\0\0"))
+        exif.load(said)  # asking a PNG would decode its pixels
     else:
+        check_exif(image)
         exif = image.getexif()
     for block in (exif.get_ifd(_EXIF_BLOCK), exif):
         if text := _as_text(block.get(_USER_COMMENT)):

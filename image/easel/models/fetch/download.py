@@ -24,7 +24,7 @@ from easel.models.fetch.ranges import Ranges
 from easel.models.fetch.transfer import FetchLimits, Transfer
 from easel.models.lock import Lock
 from easel.models.quota import OverQuota, StoreQuota
-from easel.models.source_errors import Interrupted, NotAModel, NotWritable, WrongHash
+from easel.models.source_errors import DiskFull, Interrupted, NotAModel, NotWritable, WrongHash
 from easel.models.sources.offer import Offer, Source
 from easel.models.sources.policy import FetchPolicy
 
@@ -145,6 +145,10 @@ class Download:
         except OverQuota:
             if part.done.total > (room or 0):
                 part.discard()  # its size was not known, and what came would be in everybody's way
+            raise
+        except DiskFull:
+            if part.size is None:
+                part.discard()  # nobody can go on from it, and it is all the room that there is
             raise
         except (NotAModel, NotSafetensors, CutShort, LyingHeader, WrongHash):
             # What is wrong with the bytes themselves is not mended by fetching the rest of them.

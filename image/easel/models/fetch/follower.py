@@ -6,7 +6,7 @@ import json
 import threading
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from easel.models.errors import NotSafetensors
+from easel.models.errors import LyingHeader, NotSafetensors
 from easel.models.fetch.partial_file import BLOCK, PartialFile
 from easel.models.hashes import Digests
 from easel.models.model_header import LookAgain, read_arrived_header
@@ -16,6 +16,10 @@ from easel.models.sources.offer import message_of
 AUTOV3_BELOW = 2_000_000_000
 """Bytes of a file whose AutoV3 is computed as it comes. Infotexts call LoRAs by it, which are smaller; for a
 checkpoint it would be as much work as its SHA-256, for a number that nobody asks for."""
+
+
+UNSAID = 1 << 62
+"""The size of a file whose server says none, for whoever reads its header: what comes may be without end."""
 
 
 class Follower:
@@ -70,8 +74,7 @@ class Follower:
 
     def _check(self) -> None:
         """Refuse what is no model before gigabytes of it have come."""
-        size = self._part.size
-        if size is not None and self._look.is_due(self._position, size):
+        if self._look.is_due(self._position, self._part.size or UNSAID):
             self._checked = check_header(self._part, self._address, self._position)
 
 
@@ -83,9 +86,14 @@ def check_header(part: PartialFile, address: str, there: int) -> bool:
     try:
         # From the file: a header may have a hundred megabytes, and is not read twice into memory.
         with open(part.path, "rb") as file:
-            return read_arrived_header(file, there, part.size or 0, part.target.name) is not None
+            size = UNSAID if part.size is None else part.size
+            return read_arrived_header(file, there, size, part.target.name) is not None
     except NotSafetensors as error:
         raise not_a_model(address, error, part.read(0, 20_000)) from None
+    except LyingHeader:
+        if part.size is not None:
+            raise
+        return True  # it is a model's; whether all of it is there and nothing else, its end tells
 
 
 def not_a_model(address: str, error: NotSafetensors, start: bytes) -> NotAModel:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 import logging
 import math
-import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from urllib.request import getproxies
 import httpcore
 import httpx
 
-from easel.models.fetch.block_backend import BlockBackend
+from easel.models.fetch.block_backend import BlockBackend, addresses_of
 from easel.models.source_errors import Forbidden
 from easel.models.sources.policy import METADATA_NAMES, FetchPolicy, is_public
 from easel.remark import remark
@@ -94,13 +93,8 @@ class CheckedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Connect to the first public address of `host` that answers. Raises Forbidden."""
-        trouble: Exception | None = None
-        for address in public_addresses(host, port):
-            try:
-                return self._plain.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                trouble = error
-        raise trouble or httpcore.ConnectError(f"{host} has no address")
+        addresses = public_addresses(host, port)
+        return self._plain.connect_first(addresses, port, timeout, local_address, socket_options)
 
 
 def public_addresses(host: str, port: int) -> list[str]:
@@ -115,23 +109,16 @@ def public_addresses(host: str, port: int) -> list[str]:
                 "net_metadata", "is where a cloud tells a machine its secrets; nothing is fetched from there"
             ),
         )
-    try:
-        # The resolver also understands 2130706433 and 0x7f.1, as connect would.
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise httpcore.ConnectError(f"{host} cannot be resolved ({error.strerror})") from error
-    except UnicodeError as error:
-        raise httpcore.ConnectError("the host's name cannot be resolved") from error
-    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
+    addresses = addresses_of(host, port)
     for address in addresses:
         if not is_public(ipaddress.ip_address(address.partition("%")[0])):
             raise Forbidden(
                 host,
+                # Which one it is, is not told: names of the operator's network would be asked for theirs.
                 remark(
                     "net_private",
-                    "resolves to {address}, which is not an address of the open internet; from page and API "
-                    "only public https addresses may be fetched. An operator can: `easel models add` there",
-                    address=address,
+                    "stands for an address that is not one of the open internet; from page and API only "
+                    "public https addresses may be fetched. An operator can: `easel models add` there",
                 ),
             )
     return addresses

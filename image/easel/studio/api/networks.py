@@ -25,14 +25,14 @@ from easel.models import (
 from easel.studio.engine import EngineError, names_for, vectors_of
 from easel.studio.families import Family
 from easel.studio.families import family as family_of
-from easel.studio.picture_bounds import is_long
+from easel.studio.picture_bounds import check_pieces, is_long, upright
 from easel.studio.png import encode_preview
 from easel.studio.studio import Studio
 
 log = structlog.get_logger(__name__)
 
 # The longer side of a card's picture, and what is not opened for one.
-_SIDE, _MOST_PIXELS = 320, 40_000_000
+_SIDE, _MOST_PIXELS, _MOST_BYTES = 320, 40_000_000, 64_000_000
 
 
 class EmbeddingItem(BaseModel):
@@ -100,14 +100,17 @@ def _small(path: Path, changed: float) -> bytes | None:
 
 def small_jpeg(source: Path | BytesIO) -> bytes | None:
     """A picture small, None where it is none. Made anew: what lies beside a model came from a stranger."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
-        with Image.open(source, formats=("PNG", "JPEG", "WEBP")) as picture:
+        with source.open("rb") if isinstance(source, Path) else source as file:
+            data = file.read(_MOST_BYTES)
+        check_pieces(data)
+        with Image.open(BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as picture:
             if picture.width * picture.height > _MOST_PIXELS or is_long(picture):
                 return None
             picture.draft("RGB", (_SIDE, _SIDE))
-            return encode_preview(ImageOps.exif_transpose(picture).convert("RGB"), side=_SIDE)
+            return encode_preview(upright(picture).convert("RGB"), side=_SIDE)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
         log.info("no preview", reason=str(e)[:200])
         return None

@@ -16,7 +16,7 @@ import httpx
 from PIL import Image, ImageFilter
 
 from easel.models import FetchPolicy, ModelError, NotFetched, fetch_small
-from easel.studio.picture_bounds import check_chunks, is_long
+from easel.studio.picture_bounds import check_pieces, is_long
 
 SIDE = 450
 """Pixels of the longer side that is sent to browsers."""
@@ -105,7 +105,7 @@ def changed_at(picture: Path | None) -> int:
 def small(content: bytes, *, blurred: bool = False) -> bytes:
     """A picture file as a small WebP of its pixels alone. Raises NoPicture for what is none."""
     try:
-        check_chunks(content)
+        check_pieces(content)
         with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
             if picture.width * picture.height > _MOST_PIXELS or is_long(picture):
                 raise NoPicture("the preview has too many pixels")

@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from easel.models import VISITOR, FetchPolicy
+from easel.models.fetch import block_backend, network
 from easel.studio.api.jobs import webhooks
 from easel.studio.api.jobs.record import RESULT_KEPT, AcceptedRequest
 from easel.studio.api.jobs.ticket import ended_ticket
@@ -165,6 +167,7 @@ async def test_a_public_name_of_a_private_address(
     await told(job, policy=VISITOR)
     assert (receiver.came, [str(host) for host in asked]) == ([], ["hooks.example.com"])
     assert job.webhook is not None
+    assert "127.0" not in job.webhook.trouble, "which address a name has is the operator's network's"
     assert (job.webhook.state, job.webhook.tries) == ("given_up", 1)
 
 
@@ -246,10 +249,49 @@ async def test_a_slow_receiver_is_nobody_elses_wait(
     assert [one.webhook and one.webhook.trouble for one in slow] == ["no answer within 1 seconds"] * 2
 
 
+@pytest.mark.anyio
+async def test_a_name_that_leads_nowhere_is_nobody_elses_wait(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a name that stands for many addresses each had the time of one: eight jobs of one person kept all
+    threads for minutes, and everybody else's receivers were given up without being asked."""
+    monkeypatch.setattr(webhooks, "_TRY", 1.0)
+    monkeypatch.setattr(network, "CONNECT", 0.5)
+    monkeypatch.setattr(block_backend, "_LEAST", 0.1)
+    monkeypatch.setattr(webhooks, "PAUSES", ())
+    real, nowhere = socket.getaddrinfo, [f"127.0.0.{number}" for number in range(10, 60)]
+    with socket.create_server(("0.0.0.0", 0), backlog=0) as silent:
+        port = silent.getsockname()[1]
+        full = [socket.socket() for _ in nowhere]
+        for one, address in zip(full, nowhere, strict=True):  # nobody takes them: the next is not answered
+            one.setblocking(False)
+            with suppress(BlockingIOError):
+                one.connect((address, port))
+
+        def found(host: Any, *more: Any, **how: Any) -> list[Any]:
+            if str(host) != "nowhere.example":
+                return real(host, *more, **how)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in nowhere]
+
+        monkeypatch.setattr(socket, "getaddrinfo", found)
+        monkeypatch.setattr(webhooks, "_AT_ONCE", 2)
+        hanging = [record(f"http://nowhere.example:{port}/", owner) for owner in ("ada", "ada", "eve", "ida")]
+        quick = record(receiver.url, "bob")
+        began = time.monotonic()
+        await told(*hanging, quick)
+        assert time.monotonic() - began < 15
+        for one in full:
+            one.close()
+    assert quick.webhook
+    assert (quick.webhook.state, len(receiver.came)) == ("delivered", 1)
+    assert [one.webhook and one.webhook.trouble for one in hanging] == ["not reached (ConnectTimeout)"] * 4
+
+
 @pytest.mark.parametrize(
     "url",
     ["http://example.com/", "ftp://example.com/", "https://", "https://a:b@example.com/", "example.com",
-     "https://exämple.com/", "https://example.com:99999/", "https://example.com/" + "x" * 2000, ""],
+     "https://:b@example.com/", "https://@example.com/", "https://exämple.com/",
+     "https://example.com:99999/", "https://example.com/" + "x" * 2000, ""],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(url: str) -> None:
     """Before anything is accepted."""

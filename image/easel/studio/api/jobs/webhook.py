@@ -91,6 +91,6 @@ def wanted(url: str | None, secret: WebhookSecret | None, *, plain: bool) -> Web
     except ValueError:
         host = None
     schemes = ("https", "http") if plain else ("https",)
-    if not host or parts.scheme not in schemes or parts.username or not url.isascii():
+    if not host or parts.scheme not in schemes or "@" in parts.netloc or not url.isascii():
         raise InvalidRequest(HEADER, url[:80], "an https:// address without a name and a password")
     return WebhookDelivery(url=url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -26,7 +27,8 @@ PAUSES = (5.0, 30.0, 120.0, 600.0, 1800.0)
 _TRY = 20.0
 _STALL = 10.0
 _GONE = 410
-_AT_ONCE = 8
+# Threads, which wait for the network alone.
+_AT_ONCE = 32
 
 View = Callable[[AcceptedRequest], Ticket]
 Write = Callable[[AcceptedRequest], None]
@@ -34,13 +36,14 @@ Write = Callable[[AcceptedRequest], None]
 
 class Webhooks:
     """Used from the event loop. One delivery at a time for each owner, so that nobody's slow receiver is
-    another's wait."""
+    another's wait: a try is over when its thread is, which a resolver may keep longer than its time."""
 
     def __init__(self, policy: FetchPolicy, secret: WebhookSecret | None, view: View, write: Write) -> None:
         """`view` gives an ended job's ticket and `write` keeps its record; both may wait for a disk."""
         self._policy, self._secret, self._view, self._write = policy, secret, view, write
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="webhook")
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def deliver(self, record: AcceptedRequest) -> None:
@@ -64,7 +67,8 @@ class Webhooks:
         body = await asyncio.to_thread(self._body, record)
         while delivery.state == "waiting":
             await asyncio.sleep(max(0.0, delivery.at - time.time()))
-            async with self._turns.setdefault(record.owner, asyncio.Lock()):
+            turn = self._turns.setdefault(record.owner, asyncio.Lock())
+            async with turn, self._room:
                 status, trouble = await self._try(record.id, delivery.url, body)
             delivery.tries += 1
             delivery.trouble = trouble
@@ -93,16 +97,19 @@ class Webhooks:
         # A retry is the same message, sent now: receivers refuse old timestamps, and know the id.
         headers = self._secret.headers(f"msg_{id}", int(time.time()), body)
         http = http_client(self._policy, connections=1, stall=_STALL)
+        post = asyncio.get_running_loop().run_in_executor(self._threads, _post, http, url, body, headers)
         try:
-            post = asyncio.get_running_loop().run_in_executor(self._threads, _post, http, url, body, headers)
-            status = await asyncio.wait_for(post, _TRY)
-        except TimeoutError:
-            return 0, f"no answer within {_TRY:g} seconds"
+            if not (await asyncio.wait({post}, timeout=_TRY))[0]:
+                await asyncio.to_thread(http.close)
+                await asyncio.gather(post, return_exceptions=True)
+                return 0, f"no answer within {_TRY:g} seconds"
+            status = post.result()
         except SourceError as error:  # its address is none of the open internet
             return _GONE, str(error)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return 0, f"not reached ({type(error).__name__})"
         finally:
+            post.cancel()
             # ends a thread that still reads
             await asyncio.to_thread(http.close)
         return status, "" if 200 <= status < 300 else f"it answered {status}"

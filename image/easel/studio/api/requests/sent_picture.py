@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from easel.remark import remark, said_by
-from easel.studio.picture_bounds import FORMATS, LONGEST_SIDE, check_chunks, is_long
+from easel.studio.picture_bounds import FORMATS, LONGEST_SIDE, check_pieces, is_long, upright
 from easel.studio.png import UNREADABLE, NotAPicture, broken, encode, from_base64
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 # A camera's picture has up to 50; more is nothing that anybody draws over, and unpacks to 200 MB at once.
 MAX_MEGAPIXELS = 50
 _PLAIN = ("L", "RGB", "RGBA")
-_ORIENTATION = 0x0112
+# Whose frames are counted by going through all of them.
+_COUNTED = ("GIF", "TIFF")
 
 
 class BadPicture(NotAPicture):
@@ -78,7 +79,7 @@ def decoded(text: str, field: str) -> tuple[bytes, tuple[int, int]]:
 
     try:
         data = from_base64(text)
-        check_chunks(data)
+        check_pieces(data)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is lower
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
@@ -119,12 +120,10 @@ def _check_size(image: Image) -> None:
 
 def _plain(image: Image) -> Image:
     """The picture upright in a mode that the engine knows; the same object where there is nothing to do."""
-    from PIL import ImageOps
-
-    if image.getexif().get(_ORIENTATION, 1) != 1:
-        image = ImageOps.exif_transpose(image)
-    if getattr(image, "n_frames", 1) > 1:
-        image = image.copy()  # the first frame, which is the one at hand
+    turned = upright(image)
+    if turned is image and (image.format in _COUNTED or getattr(image, "n_frames", 1) > 1):
+        turned = image.copy()  # the first frame, which is the one at hand
+    image = turned
     if image.mode in _PLAIN and "transparency" not in image.info:
         return image
     if image.mode.startswith(("I", "F")):
