@@ -7,7 +7,7 @@ import pulumi_aws as aws
 
 from infra.names import suffixes
 from infra.spec import Spec
-from infra.tags import Tags
+from infra.tags import STACK, Tags
 
 SECONDS = 60
 """How long resolvers keep a record: the gateway's address hardly ever changes, but mistakes happen."""
@@ -94,6 +94,7 @@ class Domain(pulumi.ComponentResource):
                 f"easel:team.zone: this account has no hosted zone {zone}. `aws route53 list-hosted-zones` "
                 "lists those it has; leave zone out, and it is found by the domain"
             ) from None
+        self._not_ours(found)
         name = found.name.rstrip(".")
         if self.name != name and not self.name.endswith(f".{name}"):
             raise NoZone(
@@ -104,7 +105,7 @@ class Domain(pulumi.ComponentResource):
     def _zone_of(self, suffix: str) -> str | None:
         try:
             opts = pulumi.InvokeOptions(parent=self)
-            return aws.route53.get_zone(name=suffix, private_zone=False, opts=opts).zone_id
+            found = aws.route53.get_zone(name=suffix, private_zone=False, opts=opts)
         except Exception as error:
             # The provider has no type for it: a plain Exception with the words of the lookup.
             said = str(error)
@@ -116,3 +117,19 @@ class Domain(pulumi.ComponentResource):
                     "Say which with easel:team.zone, the id that its parent delegates to (`Z…`)"
                 ) from None
             raise
+        self._not_ours(found)
+        return found.zone_id
+
+    def _not_ours(self, found: aws.route53.GetZoneResult) -> None:
+        """Whether this stack made the zone, by its tag: a program that only looks it up has Pulumi delete it,
+        last of all, and AWS refuses that while records are in it ("DeleteHostedZone", its API reference).
+        Raises NoZone."""
+        if (found.tags or {}).get(STACK) != self._tags.stack:
+            return
+        raise NoZone(
+            f"easel:team.zone: {found.zone_id} is the hosted zone of {found.name} that this stack made, and "
+            "without `zone: create` it would be deleted: leave that line in. To keep the zone without the "
+            "stack, take it out of Pulumi's state (`pulumi state delete`) and its tag off: `aws route53 "
+            f"change-tags-for-resource --resource-type hostedzone --resource-id {found.zone_id} "
+            f"--remove-tag-keys {STACK}`"
+        )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from infra.faults import SpecFault, Where
+from infra.faults import SpecFault, Where, shown
 from infra.names import SOURCE_TOKENS
 from infra.spec import EndpointSpec, TeamSpec
 
@@ -20,6 +20,13 @@ _NAMED = re.compile(r"(^|_)(API_?KEY|(ACCESS|PRIVATE|SECRET)_KEY|PASSWORD|PASSWD
 _QUERIES = frozenset({"access_token", "api_key", "apikey", "auth", "key", "password", "secret", "token"})
 _RANDOM = 16
 """Characters of a value that has letters and digits and no space, from which on it is nobody's word."""
+_REFERENCE = re.compile(
+    r"arn:[a-z-]+:(secretsmanager|ssm):\S+"
+    r"|(/[a-z0-9_.-]+){2,}"
+    r"|\$\{\w+\}|\$\(\w+\)"
+)
+"""What only says where a secret is: an ARN, a file (in small letters, as hardly anything random is), another
+variable. Addresses are looked into beside."""
 
 _KEPT = {
     "kubernetes": "keep it in a Secret of the namespace and name that under secrets, as {}: <secret>/<key>",
@@ -34,14 +41,26 @@ def endpoint_faults(here: Where, endpoint: EndpointSpec, team: TeamSpec) -> Iter
         return
     kept = _KEPT.get(team.runs_on, _KEPT["instances"])
     for name, value in endpoint.env.items():
-        if _is_secret(name, value):
+        named = name not in endpoint.open_env and _sounds_secret(name, value)
+        if _is_token(name, value) or named:
+            else_ = f". If it is none, write {name} under open_env" if named else ""
             yield SpecFault(
                 (*here, "env", name),
-                f"looks like a secret, and env is for everyone to read: {kept.format(name)}{_AND_THEN}",
-                frozenset({"runs_on"}),
+                f"looks like a secret, and env is for everyone to read: {kept.format(name)}"
+                f"{_AND_THEN}{else_}",
+                frozenset({"runs_on", "open_env"}),
+            )
+    for index, name in enumerate(endpoint.open_env):
+        if name not in endpoint.env:
+            yield SpecFault(
+                (*here, "open_env", index),
+                f"{shown(name)} is not among the variables of env "
+                f"({', '.join(sorted(endpoint.env)) or 'none'}). open_env is for those whose names sound "
+                "like a secret's and whose values are none",
+                frozenset({"env"}),
             )
     for index, address in enumerate(endpoint.models):
-        if held := _held_by(address):
+        if address.startswith("https://") and (held := _held_by(address)):
             yield SpecFault(
                 (*here, "models", index),
                 f"holds a secret ({held}), which everyone may read here. Of Civitai and Hugging Face "
@@ -73,17 +92,22 @@ def of_pulumi_told() -> str:
     )
 
 
-def _is_secret(name: str, value: str) -> bool:
-    if name in SOURCE_TOKENS or KNOWN.search(value):
-        return bool(value)
-    mixed = re.search(r"\d", value) and re.search(r"[A-Za-z]", value) and not re.search(r"\s", value)
-    return bool(_NAMED.search(name.upper()) and len(value) >= _RANDOM and mixed)
+def _is_token(name: str, value: str) -> bool:
+    """Whether it is a token of a known form, or the variable is a token's whatever is in it."""
+    return bool(value) and bool(name in SOURCE_TOKENS or KNOWN.search(value))
+
+
+def _sounds_secret(name: str, value: str) -> bool:
+    """Whether the name is one that secrets have, and the value could be one and says not where it is."""
+    if not _NAMED.search(name.upper()) or len(value) < _RANDOM or _REFERENCE.fullmatch(value):
+        return False
+    if re.fullmatch(r"[a-z][a-z0-9+.-]*://\S+", value):
+        return bool(_held_by(value))
+    return bool(re.search(r"\d", value) and re.search(r"[A-Za-z]", value) and not re.search(r"\s", value))
 
 
 def _held_by(address: str) -> str:
     """Where in an address a secret is, in words; empty where there is none."""
-    if not address.startswith("https://"):
-        return ""
     try:
         parts = urlsplit(address)
         if parts.password or parts.username:

@@ -11,6 +11,7 @@ from typing import Any
 
 from infra.account import AwsAccount
 from infra.names import SOURCE_TOKENS
+from infra.partitions import partition_of
 
 Statement = dict[str, Any]
 
@@ -82,5 +83,5 @@ def secret_statements(secrets: Sequence[AwsSecret]) -> list[Statement]:
 
 def _via(secret_arn: str) -> str:
     """The name that Secrets Manager asks KMS by, in the secret's region."""
-    _, partition, _, region, *_ = secret_arn.split(":")
-    return f"secretsmanager.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}"
+    region = secret_arn.split(":")[3]
+    return f"secretsmanager.{region}.{partition_of(region).domain}"

@@ -10,6 +10,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from infra.partitions import partition_of
+
 BUILD = "build"
 TARGETS = ("studio", "gateway")
 PLACE = "{target}"
@@ -21,9 +23,11 @@ _REFERENCE = re.compile(
     r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 _ECR = re.compile(
-    r"(?P<account>\d{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws)"
-    r"/(?P<name>.+)"
+    r"(?P<account>\d{12})\.dkr(?P<dual>-ecr|\.ecr)(?:-fips)?\.(?P<region>[a-z0-9-]+)"
+    r"\.(?P<domain>[a-z0-9.-]+)/(?P<name>.+)"
 )
+"""A private registry as AWS's list of ECR's endpoints has it: IPv4, dual-stack, FIPS. Its domain must be its
+partition's, as a host logs in to it with the account's password (`instances/host/image.sh`)."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,13 @@ class Reference:
     def ecr(self) -> "EcrRepository | None":
         """The repository of ECR that it is in, if it is."""
         found = _ECR.fullmatch(self.repository)
-        return EcrRepository(found["account"], found["region"], found["name"]) if found else None
+        if found is None:
+            return None
+        place = partition_of(found["region"])
+        domain = place.dual_stack if found["dual"] == "-ecr" else place.domain
+        if found["domain"] != domain:
+            return None
+        return EcrRepository(found["account"], found["region"], found["name"])
 
 
 @dataclass(frozen=True)
@@ -60,9 +70,8 @@ class EcrRepository:
     @property
     def arn(self) -> str:
         """Its ARN, in the partition that its region is in."""
-        partition = "aws-cn" if self.region.startswith("cn-") else "aws"
-        partition = "aws-us-gov" if self.region.startswith("us-gov-") else partition
-        return f"arn:{partition}:ecr:{self.region}:{self.account}:repository/{self.name}"
+        place = partition_of(self.region).id
+        return f"arn:{place}:ecr:{self.region}:{self.account}:repository/{self.name}"
 
 
 def movable(given: Reference) -> str:

@@ -355,6 +355,11 @@ class EndpointSpec(Section):
     env: dict[VariableName, str] = Field(
         default={}, max_length=100, description="Environment variables of the replica; not for secrets."
     )
+    open_env: list[VariableName] = Field(
+        default=[],
+        max_length=100,
+        description="Variables of env whose names sound like a secret's and whose values are none.",
+    )
     secrets: dict[VariableName, str] = Field(
         default={},
         max_length=100,

@@ -190,6 +190,9 @@ def _pull(repository_arns: Sequence[str]) -> list[Statement]:
     if not repository_arns:
         return []
     layers = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    # A tag that is new to a pull-through cache comes from upstream. AmazonEC2ContainerRegistryPullOnly has it
+    # too.
+    layers.append("ecr:BatchImportUpstreamImage")
     return [
         allow("LogInToRegistry", "ecr:GetAuthorizationToken", "*"),
         allow("PullImage", layers, sorted(set(repository_arns))),

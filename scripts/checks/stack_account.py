@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.checks.check import Check
 from scripts.settings import Settings, shown
+from scripts.stacks.provider import provider_of
 
 if TYPE_CHECKING:
     from infra.spec import Spec
@@ -41,21 +42,12 @@ def opened(here: Settings, spec: Spec) -> StackAccount | Check:
         from botocore.exceptions import BotoCoreError
     except ImportError:
         return Check("aws", "warning", "boto3 is not installed", "run `make test` once, which installs it")
-    region, profile = _settings(here)
+    region, profile = provider_of(here.stack)
     try:
-        session = boto3.Session(profile_name=profile, region_name=region)
+        session = boto3.Session(profile_name=profile or os.environ.get("AWS_PROFILE"), region_name=region)
     except BotoCoreError as error:
         return Check("aws", "failed", str(error), "look at aws:profile and ~/.aws/config")
     if not session.region_name:
         return Check("aws", "failed", "no region", f"add `aws:region: us-east-1` to {shown(here.stack)}")
     patience = botocore.config.Config(connect_timeout=5, read_timeout=15, retries={"max_attempts": 2})
     return StackAccount(spec, session.region_name, lambda service: session.client(service, config=patience))
-
-
-def _settings(here: Settings) -> tuple[str | None, str | None]:
-    """The region and the profile that the stack file names, as Pulumi takes them."""
-    import yaml
-
-    config = (yaml.safe_load(here.stack.read_text()) or {}).get("config") or {}
-    region, profile = config.get("aws:region"), config.get("aws:profile")
-    return str(region) if region else None, str(profile) if profile else os.environ.get("AWS_PROFILE")

@@ -11,10 +11,12 @@ from infra.deployer.policy import (
     state_statements,
 )
 from infra.deployer.roles import boundary_statements
+from infra.partitions import PARTITIONS, partition_of
 from infra.policies import document
 from scripts.commands.cost import PAID
 from scripts.settings import settings
 from scripts.stacks.loading import spec_at
+from scripts.stacks.provider import provider_of
 from scripts.stacks.teams import existing, team_of
 
 
@@ -26,7 +28,9 @@ from scripts.stacks.teams import existing, team_of
 @click.option("--key", metavar="ARN", help="The KMS key of the stack's secrets: goes with --state.")
 @click.option("--part", type=int, help="One of the managed policies that it takes, from 1 on.")
 @click.option(
-    "--partition", type=click.Choice(["aws", "aws-cn", "aws-us-gov"]), default="aws", help="AWS's partition."
+    "--partition",
+    type=click.Choice(sorted(one.id for one in PARTITIONS)),
+    help="AWS's partition; without it that of the stack's aws:region, else aws.",
 )
 def command(
     team: str | None,
@@ -35,7 +39,7 @@ def command(
     state: str | None,
     key: str | None,
     part: int | None,
-    partition: str,
+    partition: str | None,
 ) -> None:
     """Print the least policy of whoever runs `pulumi up` for a team.
 
@@ -47,7 +51,8 @@ def command(
     if bool(state) != bool(key):
         raise click.UsageError("--state and --key go together: the state's secrets are opened by the key")
     here = settings()
-    spec = spec_at(existing(here, team or team_of(here)))
+    file = existing(here, team or team_of(here))
+    spec = spec_at(file)
     if spec.team.runs_on not in PAID:
         raise click.UsageError(
             f"{spec.name} runs on {spec.team.runs_on}, for which AWS is asked nothing: there is no policy"
@@ -57,12 +62,13 @@ def command(
             "on a cluster roles carry AWS's own policies, which change with EKS: a boundary that holds them "
             "must allow what infra/cluster/policies.py names"
         )
+    place = partition or partition_of(provider_of(file)[0] or "").id
     if boundary:
         statements = boundary_statements()
     else:
-        statements = (previewer_statements if preview else deployer_statements)(spec, partition)
+        statements = (previewer_statements if preview else deployer_statements)(spec, place)
     if state and key:
-        statements += state_statements(state, key, partition, changes=not preview)
+        statements += state_statements(state, key, place, changes=not preview)
     found = parts(statements)
     if part is not None and not 1 <= part <= len(found):
         raise click.UsageError(f"--part {part}: there are {len(found)}, from 1 on")

@@ -17,6 +17,31 @@ class Denied(World):
         raise Refused("AccessDenied: not authorized to perform: route53:ListHostedZones")
 
 
+class Made(World):
+    """Where a stack has made the zone of the domain, which Pulumi tagged."""
+
+    def __init__(self, stack: str) -> None:
+        super().__init__(hosted={"art.example.com": "Z0123456789ABC"})
+        self.stack = stack
+
+    def _zone(self, args: dict[str, object]) -> dict[str, object]:
+        return {**super()._zone(args), "tags": {"easel:stack": self.stack}}
+
+
+@pytest.mark.parametrize("zone", ["find", "Z0123456789ABC"])
+def test_the_zone_that_the_stack_made_is_not_deleted_by_a_line_that_is_gone(zone: str) -> None:
+    """`zone: create` taken out: AWS would refuse at the end of each `up`, as the zone has records in it."""
+    with pytest.raises(pulumi.RunError) as error:
+        provision(ONE, {"zone": zone}, world=Made("easel/art"))
+    said = str(error.value)
+    assert (
+        "easel:team.zone: Z0123456789ABC is the hosted zone of art.example.com that this stack made" in said
+    )
+    assert "leave that line in" in said
+    assert "--remove-tag-keys easel:stack" in said
+    assert provision(ONE, {"zone": zone}, world=Made("easel/music")), "another team's is a zone as any other"
+
+
 @pytest.mark.parametrize(
     ("hosted", "zone"),
     [

@@ -13,6 +13,16 @@ from tests.infra.stacks import faults
 
 DIGEST = "sha256:" + "ab" * 32
 STUDIO = {"studio": {"shape": "gpu.a10"}}
+NOT_ECR = (
+    "evil-" + "1" * 12 + ".dkr.ecr.us-east-1.amazonaws.com",
+    "1" * 12 + ".dkr.ecr.us-east-1.amazonaws.com.example.org",
+    "1" * 12 + ".dkr.ecr.us-east-1.amazonaws.org",
+    "1" * 12 + ".dkr-ecr.us-east-1.on.aws.example.org",
+    "x.dkr.ecr.us-east-1.amazonaws.com",
+    "public.ecr.aws",
+    "ecr-public.aws.com",
+    "ghcr.io",
+)
 ECR = f"210987654321.dkr.ecr.eu-west-1.amazonaws.com/easel/images:{{target}}-{'0' * 32}"
 
 
@@ -166,8 +176,9 @@ def test_a_faulty_image_is_refused_with_how_it_is_written(tmp_path: Any, value: 
             "1" * 12 + ".dkr.ecr-fips.us-gov-west-1.amazonaws.com",
             "arn:aws-us-gov:ecr:us-gov-west-1:" + "1" * 12,
         ),
-        ("evil-" + "1" * 12 + ".dkr.ecr.us-east-1.amazonaws.com", None),
-        ("1" * 12 + ".dkr.ecr.us-east-1.amazonaws.com.example.org", None),
+        ("1" * 12 + ".dkr-ecr.us-east-1.on.aws", "arn:aws:ecr:us-east-1:" + "1" * 12),
+        ("1" * 12 + ".dkr.ecr.eusc-de-east-1.amazonaws.eu", "arn:aws-eusc:ecr:eusc-de-east-1:" + "1" * 12),
+        *((host, None) for host in NOT_ECR),
     ],
 )
 def test_a_repository_of_ecr_is_told_from_one_that_looks_like_it(host: str, arn: str | None) -> None:

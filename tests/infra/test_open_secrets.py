@@ -51,11 +51,64 @@ def test_a_secret_among_the_variables_is_refused_and_not_shown(tmp_path: Path, e
         {"SECRET": "none of your business 1"},
         {"HF_ENDPOINT": "https://hub.example.com/mirror1234567890"},
         {"PATH": "/opt/a1/bin:/usr/bin"},
+        {"HUB_TOKEN": "arn:aws:secretsmanager:us-east-1:111122223333:secret:art/hub-Ab12Cd"},
+        {"HUB_TOKEN": "arn:aws-cn:ssm:cn-north-1:111122223333:parameter/art/hub"},
+        {"DB_PASSWORD": "/run/secrets/art/db-password-1"},
+        {"API_KEY": "vault://secret/data/art2#api_key"},
+        {"API_KEY": "https://keys.example.com/v1/current"},
+        {"SESSION_SECRET": "$(SESSION_SECRET_OF_2)"},
+        {"SESSION_SECRET": "${SESSION_SECRET_OF_2}"},
     ],
 )
 def test_what_is_no_secret_stays(tmp_path: Path, env: dict[str, str]) -> None:
     """A rule that refuses what is right is worse than none."""
     assert stack(tmp_path, {"a": {"shape": "gpu.t4", "env": env}}, AWS)
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"PAD_TOKEN": "reserved_special_250"},
+        {"CACHE_KEY": "x"},
+        {"CACHE_API_KEY": "public-demo-key-2026"},
+    ],
+)
+def test_what_only_sounds_like_a_secret_has_a_way_in(tmp_path: Path, env: dict[str, str]) -> None:
+    """By its name, so that a person has said it, in git; the fault of the value names that way."""
+    (name,) = env
+    if name != "CACHE_KEY":
+        (told,) = faults(tmp_path, {"a": {"shape": "gpu.t4", "env": env}}, AWS)
+        assert told.endswith(f"If it is none, write {name} under open_env")
+    found = stack(tmp_path, {"a": {"shape": "gpu.t4", "env": env, "open_env": [name]}}, AWS)
+    assert found.endpoints["a"].env == env
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"HF_TOKEN": "x"},
+        {"ANY_TOKEN": HUB},
+        {"GIT_TOKEN": "ghp_" + "a1" * 18},
+        {"DB_PASSWORD": "postgres://art:s3cret-s3cret@db.example.com/art?key=1"},
+        {"DB_PASSWORD": "/aB3xK9/Qz81LmNoP7vWd"},
+        {"API_KEY": "https://keys.example.com/v1?token=abc123"},
+    ],
+)
+def test_a_plain_secret_is_no_reference(tmp_path: Path, env: dict[str, str]) -> None:
+    """Of a token of a known form nobody says that it is none; what only begins as a reference is a secret."""
+    assert faults(tmp_path, {"a": {"shape": "gpu.t4", "env": env}}, AWS)
+    (name, value) = next(iter(env.items()))
+    if value == HUB or name in ("HF_TOKEN", "GIT_TOKEN"):
+        (told,) = faults(tmp_path, {"a": {"shape": "gpu.t4", "env": env, "open_env": [name]}}, AWS)
+        assert "open_env" not in told
+
+
+def test_a_name_that_is_in_no_env_is_told(tmp_path: Path) -> None:
+    """Else one would believe that it opens something."""
+    endpoint = {"shape": "gpu.t4", "env": {"PAD_TOKEN": "x"}, "open_env": ["PADD_TOKEN"]}
+    (told,) = faults(tmp_path, {"a": endpoint}, AWS)
+    assert told.startswith("easel:endpoints.a.open_env[0]: ")
+    assert "is not among the variables of env (PAD_TOKEN)" in told
 
 
 def test_on_one_machine_it_is_that_machines_own(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ BY_OTHERS = {
     "logs:PutLogEvents": "the same",
     "ecr:BatchCheckLayerAvailability": "docker pull and push (IAM permissions for pushing an image, ECR)",
     "ecr:BatchGetImage": "docker pull",
+    "ecr:BatchImportUpstreamImage": "docker pull through a cache (IAM permissions required to sync, ECR)",
     "ecr:GetDownloadUrlForLayer": "docker pull",
     "ecr:CompleteLayerUpload": "docker push, of the bake alone",
     "ecr:InitiateLayerUpload": "docker push, of the bake alone",

@@ -20,7 +20,9 @@ from scripts.settings import ROOT
 from tests.scripts import actionlint
 
 FILES = sorted(WORKFLOWS.glob("*.yml"))
-NAMES = {"easel-preview", "easel-up", "easel-drift"}
+NAMES = {"easel-preview", "easel-up", "easel-up-group", "easel-up-team", "easel-drift"}
+PULUMI = {"easel-preview", "easel-up-team", "easel-drift"}
+"""Those that run it; the others call these."""
 
 
 def read(name: str) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def read(name: str) -> dict[str, Any]:
 
 def steps(workflow: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for job in workflow["jobs"].values():
-        yield from job["steps"]
+        yield from job.get("steps", [])
 
 
 def pulumi(name: str) -> dict[str, str]:
@@ -41,9 +43,10 @@ def pulumi(name: str) -> dict[str, str]:
     return dict(found)
 
 
-def test_there_are_the_three() -> None:
-    """Preview, up and drift; a rule over nothing would hold for anything."""
+def test_there_are_these() -> None:
+    """Preview, up with what it calls, and drift; a rule over nothing would hold for anything."""
     assert {file.stem for file in FILES} == NAMES
+    assert {name for name in NAMES if "pulumi/actions@" in (WORKFLOWS / f"{name}.yml").read_text()} == PULUMI
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -62,8 +65,9 @@ def test_nothing_is_allowed_but_what_a_job_names(name: str) -> None:
 def test_a_job_that_needs_no_aws_gets_no_identity(name: str) -> None:
     """Whoever cannot ask for a token cannot lose one."""
     for job in read(name)["jobs"].values():
-        asks = any(step.get("uses", "").startswith("aws-actions/") for step in job["steps"])
-        assert ("id-token" in job["permissions"]) is asks
+        asks = any(step.get("uses", "").startswith("aws-actions/") for step in job.get("steps", []))
+        # A called workflow can have no more than its caller.
+        assert ("id-token" in job["permissions"]) is (asks or "uses" in job)
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -77,7 +81,7 @@ def test_code_of_strangers_never_runs_with_an_identity(name: str) -> None:
         assert workflow["jobs"]["preview"]["needs"] == "teams"
 
 
-@pytest.mark.parametrize("name", sorted(NAMES))
+@pytest.mark.parametrize("name", sorted(PULUMI))
 def test_aws_is_reached_by_oidc_with_no_key(name: str) -> None:
     """A role for an hour or two; no secret of the repository is read anywhere."""
     text = (WORKFLOWS / f"{name}.yml").read_text()
@@ -94,6 +98,9 @@ def test_actions_are_pinned_to_a_commit(name: str) -> None:
     uses = re.findall(r"uses: (.*)", text)
     assert uses
     for each in uses:
+        if each.startswith("./.github/workflows/"):
+            assert Path(each).stem in NAMES  # of the same commit as the caller
+            continue
         assert re.fullmatch(r"[a-z-]+/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each), each
 
 
@@ -104,7 +111,7 @@ def test_nothing_that_a_stranger_writes_becomes_shell(name: str) -> None:
         assert "${{" not in step.get("run", "")
 
 
-@pytest.mark.parametrize("name", sorted(NAMES))
+@pytest.mark.parametrize("name", sorted(PULUMI))
 def test_links_are_not_shown(name: str) -> None:
     """A stack's outputs hold the links with the first tokens; no credentials stay in the checkout."""
     assert pulumi(name)["suppress-outputs"] == "true"
@@ -116,7 +123,8 @@ def test_links_are_not_shown(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_every_job_ends(name: str) -> None:
     """A job without a limit runs for six hours."""
-    assert all(0 < int(job["timeout-minutes"]) <= 180 for job in read(name)["jobs"].values())
+    jobs = [job for job in read(name)["jobs"].values() if "uses" not in job]
+    assert all(0 < int(job["timeout-minutes"]) <= 180 for job in jobs)
 
 
 def test_a_pull_request_is_previewed_and_never_brought_up() -> None:
@@ -132,17 +140,52 @@ def test_up_runs_on_main_alone_and_one_at_a_time() -> None:
     workflow = read("easel-up")
     assert workflow["on"]["push"]["branches"] == ["main"]
     assert set(workflow["on"]) == {"push", "workflow_dispatch"}
-    for job in workflow["jobs"].values():
-        assert "github.ref == 'refs/heads/main'" in job["if"]
+    for name in ("easel-up", "easel-up-group", "easel-up-team"):
+        for job in read(name)["jobs"].values():
+            assert "github.ref == 'refs/heads/main'" in job["if"]
     assert workflow["concurrency"] == {"group": "easel-up", "cancel-in-progress": "false"}
-    assert workflow["jobs"]["up"]["environment"] == "${{ matrix.team }}"
-    assert pulumi("easel-up")["command"] == "up"
-    assert not [name for name in NAMES - {"easel-up"} if pulumi(name)["command"] != "preview"]
+    team = read("easel-up-team")
+    assert set(team["on"]) == {"workflow_call"}, "nobody starts it past the queue"
+    assert team["jobs"]["up"]["environment"] == "${{ inputs.team }}"
+    assert pulumi("easel-up-team")["command"] == "up"
+    assert not [name for name in PULUMI - {"easel-up-team"} if pulumi(name)["command"] != "preview"]
+
+
+def test_a_team_waits_for_the_platform_that_it_is_on_and_for_no_other() -> None:
+    """In groups that neither wait for another nor fall with it: a platform, then the teams that share its
+    cluster. Where it is not up they are not tried, and the run says why."""
+    up = read("easel-up")["jobs"]["up"]
+    assert up["uses"] == "./.github/workflows/easel-up-group.yml"
+    assert up["strategy"]["fail-fast"] == "false"
+    assert up["strategy"]["matrix"] == {"group": "${{ fromJSON(needs.teams.outputs.groups) }}"}
+    group = read("easel-up-group")
+    assert set(group["on"]) == {"workflow_call"}
+    first, then, untried = (group["jobs"][name] for name in ("first", "then", "untried"))
+    assert first["uses"] == then["uses"] == "./.github/workflows/easel-up-team.yml"
+    assert then["needs"] == untried["needs"] == "first"
+    assert not re.search(r"always|failure|cancelled|success", then["if"]), "so GitHub skips it"
+    assert then["strategy"]["fail-fast"] == "false"
+    assert "!success()" in untried["if"]
+    (step,) = untried["steps"]
+    told = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", step["run"]],
+        env={
+            "PLATFORM": "company",
+            "TEAMS": '["art"]',
+            "RESULT": "failure",
+            "GITHUB_STEP_SUMMARY": "/dev/stderr",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.startswith("::error title=Not tried::")
+    assert '["art"] were not tried, as company, whose cluster they share, is not up (failure).' in told.stderr
 
 
 def test_up_outlasts_the_longest_bake_and_its_identity_outlasts_it() -> None:
     """A run that is cut off, or loses its role half-way, leaves a locked state and half a stack."""
-    workflow = read("easel-up")
+    workflow = read("easel-up-team")
     seconds = 60 * int(workflow["jobs"]["up"]["timeout-minutes"])
     (configure,) = (step for step in steps(workflow) if step.get("uses", "").startswith("aws-actions/"))
     assert PATIENCE < seconds <= int(configure["with"]["role-duration-seconds"])
@@ -165,10 +208,10 @@ def test_drift_is_looked_for_every_night_and_fails() -> None:
 
 def test_preview_asks_for_a_role_that_may_only_read() -> None:
     """The role that changes things is named by `up` alone."""
-    for name in NAMES:
+    for name in PULUMI:
         (configure,) = (step for step in steps(read(name)) if step.get("uses", "").startswith("aws-actions/"))
         role = configure["with"]["role-to-assume"]
-        assert role == f"${{{{ vars.EASEL_{'UP' if name == 'easel-up' else 'PREVIEW'}_ROLE }}}}"
+        assert role == f"${{{{ vars.EASEL_{'UP' if name == 'easel-up-team' else 'PREVIEW'}_ROLE }}}}"
 
 
 def test_what_changes_a_stack_starts_them() -> None:
@@ -192,13 +235,25 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def said(repository: Path, *words: str) -> list[str]:
+    script = repository / "stacks" / "gitops" / "teams.sh"
+    return subprocess.run(
+        [script, *words], capture_output=True, text=True, check=True, cwd="/"
+    ).stdout.splitlines()
+
+
 def listed(repository: Path) -> list[str]:
-    done = subprocess.run(
-        [repository / "stacks" / "gitops" / "teams.sh"], capture_output=True, text=True, check=True, cwd="/"
-    )
-    (line,) = done.stdout.splitlines()
+    line, _ = said(repository)
     found: list[str] = json.loads(line.removeprefix("teams="))
     return found
+
+
+def grouped(repository: Path) -> dict[str, list[str]]:
+    """The groups: who comes first, and who then."""
+    _, line = said(repository)
+    found = json.loads(line.removeprefix("groups="))
+    assert all(one.keys() == {"first", "then"} for one in found)
+    return {one["first"]: json.loads(one["then"]) for one in found}
 
 
 @pytest.mark.parametrize(
@@ -229,6 +284,52 @@ def test_no_teams_is_an_empty_list_and_many_are_in_order(repository: Path) -> No
     assert listed(repository) == ["art", "music"]
 
 
+CLUSTER = "runs_on: cluster, domain: a.example.com"
+
+
+@pytest.mark.parametrize(
+    ("team", "on"),
+    [
+        (f"{{{CLUSTER}, platform: company}}", "company"),
+        (f"{{{CLUSTER}, platform: 'company'}}", "company"),
+        (f"{{platform: organization/easel/company, {CLUSTER}}}", "company"),
+        ("\n    platform: company\n    runs_on: cluster\n    domain: a.example.com", "company"),
+        ('\n    runs_on: cluster\n    domain: a.example.com\n    platform: "company" # its', "company"),
+        (f"{{{CLUSTER}}}", None),
+        (f"{{{CLUSTER}, platform: own}}", None),
+        ("\n    # platform: company\n    runs_on: cluster\n    domain: a.example.com", None),
+        (f"{{{CLUSTER}, platform: company2}}", None),
+        (f"{{{CLUSTER}, platform: organization/other/company}}", None),
+    ],
+)
+def test_a_team_comes_after_the_platform_that_its_file_names(
+    repository: Path, team: str, on: str | None
+) -> None:
+    """As the loader and Pulumi read it; one of another project, or not here, is nothing to wait for."""
+    (repository / "Pulumi.yaml").write_text("name: easel\nruntime: python\n")
+    for name, text in {"company": f"{{{CLUSTER}}}", "art": team}.items():
+        file = repository / "stacks" / f"Pulumi.{name}.yaml"
+        file.write_text(f"config:\n  easel:team: {text}\n  easel:endpoints: {{}}\n")
+        platform = load_stack(file).team.platform
+    own = "endpoints: {platform: {shape: gpu.t4}}"
+    file.write_text(file.read_text().replace("endpoints: {}", own))
+    assert grouped(repository) == ({"company": ["art"]} if on else {"art": [], "company": []})
+    assert (platform in ("company", "organization/easel/company")) is bool(on)
+    assert said(repository, "down") == ["art", "company"], "teams before their platform"
+
+
+def test_every_team_is_in_one_group_whatever_the_files_name(repository: Path) -> None:
+    """Platforms of platforms and circles are for Pulumi to refuse: nobody is forgotten or comes twice."""
+    on = {"a": "b", "b": "a", "c": "b", "d": "d", "e": "f", "f": "own", "g": "f", "h": "gone"}
+    for name, platform in on.items():
+        text = f"config:\n  easel:team: {{{CLUSTER}, platform: {platform}}}\n"
+        (repository / "stacks" / f"Pulumi.{name}.yaml").write_text(text)
+    groups = grouped(repository)
+    assert sorted([*groups, *(team for then in groups.values() for team in then)]) == sorted(on)
+    assert groups["f"] == ["e", "g"]
+    assert sorted(said(repository, "down")) == sorted(on)
+
+
 def test_a_name_that_is_no_teams_stops_the_list(repository: Path) -> None:
     """A file's name goes into GitHub's outputs: no quote or line end gets there."""
     (repository / "stacks" / 'Pulumi.a".yaml').write_text("config: {}\n")
@@ -256,9 +357,16 @@ def linted(folder: Path, *files: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
+def installed(repository: Path) -> list[Path]:
+    """The workflows where they call each other."""
+    subprocess.run(["git", "init", "-q", repository], check=True)
+    shutil.copytree(WORKFLOWS, repository / ".github" / "workflows")
+    return sorted((repository / ".github" / "workflows").glob("*.yml"))
+
+
 def test_actionlint_finds_nothing(tmp_path: Path) -> None:
-    """GitHub's own rules: keys, expressions, permissions, shells."""
-    done = linted(tmp_path, *FILES)
+    """GitHub's own rules: keys, expressions, permissions, shells, inputs of each other."""
+    done = linted(tmp_path, *installed(tmp_path))
     assert done.returncode == 0, done.stdout
 
 
@@ -266,11 +374,14 @@ def test_actionlint_would_find_something(tmp_path: Path) -> None:
     """An expression that leads nowhere: it was run, and knows GitHub's contexts."""
     wrong = tmp_path / "wrong.yml"
     wrong.write_text(
-        (WORKFLOWS / "easel-up.yml").read_text().replace("needs.teams.outputs", "needs.team.outputs")
+        (WORKFLOWS / "easel-drift.yml").read_text().replace("needs.teams.outputs", "needs.team.outputs")
     )
     done = linted(tmp_path, wrong)
     assert done.returncode != 0
     assert 'property "team" is not defined' in done.stdout
+    group = next(file for file in installed(tmp_path) if file.stem == "easel-up-group")
+    group.write_text(group.read_text().replace("      team: ${{ inputs.first }}", "      teem: x"))
+    assert 'input "teem" is not defined' in linted(tmp_path, group).stdout
 
 
 ACTIONS = json.loads((Path(__file__).parent / "actions.json").read_text())

@@ -22,6 +22,10 @@ if on_disk "$image"; then
 fi
 [[ $# -gt 0 ]] || phase pulling "$image"
 
+# The account's password goes to ECR's own names alone, those of infra/partitions.py.
+ecr='^[0-9]{12}\.dkr[.-]ecr(-fips)?\.([a-z0-9-]+)\.(amazonaws\.(com(\.cn)?|eu)|on\.amazonwebservices\.(com\.cn|eu)'
+ecr+='|on\.aws(\.ic\.gov|\.scloud|\.hci\.ic\.gov)?|on\.cloud-aws\.adc-e\.uk|cloud\.adc-e\.uk'
+ecr+='|c2s\.ic\.gov|sc2s\.sgov\.gov|csp\.hci\.ic\.gov)$'
 log_in() {
     local registry='' secret first=${image%%/*}
     [[ $first != *[.:]* || $first == "$image" ]] || registry=$first # without one it is Docker's own
@@ -30,7 +34,7 @@ log_in() {
         python3 -I $here/secret.py "$secret" username >$run/user || return
         python3 -I $here/secret.py "$secret" password |
             docker login --username "$(<$run/user)" --password-stdin ${registry:+"$registry"} >/dev/null
-    elif [[ $registry =~ \.dkr\.ecr(-fips)?\.([a-z0-9-]+)\.amazonaws\.com ]]; then
+    elif [[ $registry =~ $ecr ]]; then
         aws ecr get-login-password --region "${BASH_REMATCH[2]}" |
             docker login --username AWS --password-stdin "$registry" >/dev/null
     fi

@@ -327,6 +327,28 @@ def test_the_command_prints_it_for_a_team(teams: Teams) -> None:
     assert "there are 2, from 1 on" in refused("policy", "--part", "3")
 
 
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        ("cn-north-1", "aws-cn"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("eusc-de-east-1", "aws-eusc"),
+        ("eu-west-1", "aws"),
+    ],
+)
+def test_the_policy_is_of_the_partition_that_the_stack_is_in(
+    teams: Teams, region: str, partition: str
+) -> None:
+    """ARNs of another name nothing there; an option says it where the environment says the region."""
+    teams.write("art", re.sub("aws:region: .*", f"aws:region: {region}", ART))
+    for words, wanted in (
+        (["policy", "art"], partition),
+        (["policy", "art", "--partition", "aws-iso"], "aws-iso"),
+    ):
+        arns = re.findall(r'"arn:([^:]+):', done(*words))
+        assert set(arns) == {wanted}
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_printed_boundary_lets_every_role_work(stack: str) -> None:
     """And no role do more than roles of easel do."""

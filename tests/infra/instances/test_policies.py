@@ -288,15 +288,22 @@ def test_a_host_decrypts_its_own_secrets_and_nothing_else_that_is_under_the_key(
     assert not allowed(dataclasses.replace(asked, context={}), may), "by KMS itself"
 
 
-def test_in_china_secrets_manager_has_another_name() -> None:
+@pytest.mark.parametrize(
+    ("partition", "region", "name"),
+    [
+        ("aws-cn", "cn-north-1", "secretsmanager.cn-north-1.amazonaws.com.cn"),
+        ("aws-us-gov", "us-gov-west-1", "secretsmanager.us-gov-west-1.amazonaws.com"),
+        ("aws-eusc", "eusc-de-east-1", "secretsmanager.eusc-de-east-1.amazonaws.eu"),
+    ],
+)
+def test_secrets_manager_has_another_name_in_china_and_elsewhere(
+    partition: str, region: str, name: str
+) -> None:
     """A condition that never holds would keep every replica from starting."""
-    secret = AwsSecret(
-        "arn:aws-cn:secretsmanager:cn-north-1:1:secret:x-AbCdEf", "arn:aws-cn:kms:cn-north-1:1:key/1"
-    )
+    at = f"arn:{partition}:{{}}:{region}:1:{{}}"
+    secret = AwsSecret(at.format("secretsmanager", "secret:x-AbCdEf"), at.format("kms", "key/1"))
     (one,) = [each for each in host_statements(host(secrets=[secret])) if each["Sid"] == "DecryptOwnSecrets"]
-    assert one["Condition"]["StringEquals"]["kms:ViaService"] == [
-        "secretsmanager.cn-north-1.amazonaws.com.cn"
-    ]
+    assert one["Condition"]["StringEquals"]["kms:ViaService"] == [name]
 
 
 @pytest.mark.parametrize(
@@ -339,6 +346,7 @@ def test_where_an_own_image_is_pulled_from(reference: str, arn: str | None) -> N
 
 # Rights that are no call of an API, so that boto3 does not know them.
 NO_CALLS = {
+    "ecr:BatchImportUpstreamImage",
     "elasticfilesystem:ClientMount",
     "elasticfilesystem:ClientWrite",
     "s3:GetObjectVersion",
