@@ -23,7 +23,7 @@ from easel.studio.styles import Styles
 _GRADIO = "3.41.2"
 
 
-class Choices(BaseModel):
+class PageList(BaseModel):
     """What a list is called, and what it offers."""
 
     elem_id: str
@@ -38,7 +38,7 @@ class PageComponent(BaseModel):
 
     id: int
     type: str = "dropdown"
-    props: Choices
+    props: PageList
 
 
 class PageChoices(BaseModel):
@@ -60,7 +60,7 @@ def page_choices(studio: Studio) -> APIRouter:
         lists = _lists(studio, owner_of(request.headers))
         return PageChoices(
             components=[
-                PageComponent(id=number, props=Choices(elem_id=name, label=label, choices=[*choices]))
+                PageComponent(id=number, props=PageList(elem_id=name, label=label, choices=[*choices]))
                 for number, (name, label, choices) in enumerate(lists, 1)
             ]
         )
