@@ -155,6 +155,7 @@ def test_kinds() -> None:
         "/sdapi/v1/memory",
         "/internal/ping",
         "/studio/events",
+        "/studio/memory",
         "/studio/session",
         "/jobs",
         "/jobs/0123456789abcdef",

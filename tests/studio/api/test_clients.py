@@ -68,10 +68,12 @@ def test_new_files_appear_on_refresh(running, ada) -> None:
 
 
 def test_memory(ada) -> None:
-    """RAM in bytes; a machine without a GPU says so in A1111's way. And how what serves lies in it."""
-    found = ada.get("/sdapi/v1/memory").json()
-    assert 0 < found["ram"]["used"] < found["ram"]["total"]
-    assert "error" in found["cuda"] or found["cuda"]["system"]["total"] > 0
+    """RAM in bytes; a machine without a GPU says so in A1111's way. Easel's own route says how what serves
+    lies in it."""
+    for path in ("/sdapi/v1/memory", "/studio/memory"):
+        found = ada.get(path).json()
+        assert 0 < found["ram"]["used"] < found["ram"]["total"]
+        assert "error" in found["cuda"] or found["cuda"]["system"]["total"] > 0
     assert found["plan"]["checkpoint"] == "easel-starter.safetensors"
     assert 0 < found["plan"]["weights"] < found["plan"]["room"]
 

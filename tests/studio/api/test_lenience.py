@@ -136,6 +136,27 @@ def test_taken_and_told(running, fields, told) -> None:
     assert (told in " ".join(comments)) if told else comments == []
 
 
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_sampler_is_none(running, ada, empty) -> None:
+    """As A1111 reads it: the older name then, an infotext's, or the checkpoint's own."""
+    older = running.draw(
+        sampler_name=empty, sampler_index="Heun", infotext="x\nSteps: 2, Sampler: LMS, Seed: 1"
+    )
+    assert info(older)["sampler_name"] == "Heun"
+    read = running.draw(sampler_name=empty, infotext="x\nSteps: 2, Sampler: LMS, Seed: 1")
+    assert info(read)["sampler_name"] == "LMS"
+    own = info(running.draw())["sampler_name"]
+    assert info(running.draw(sampler_name=empty, sampler_index=empty))["sampler_name"] == own
+
+
+def test_a_scale_that_is_not_used(running) -> None:
+    """A size for hires fix is in the place of its scale, whatever stands there."""
+    size = {"enable_hr": True, "hr_resize_x": 96, "hr_resize_y": 72, "denoising_strength": 0.5}
+    drawn = running.draw(hr_scale=0, **size)
+    assert pixels(drawn).shape == (72, 96, 3)
+    assert same(drawn, running.draw(**size))
+
+
 # ── always-on scripts ────────────────────────────────────────────────────────────────────────────
 
 

@@ -19,7 +19,7 @@ _DRAWS = re.compile(
 )
 _POLLS = re.compile(
     r"/sdapi/v1/(progress|memory|interrupt|skip)/?"
-    r"|/studio/(events|session)/?|/jobs(/[^/]+)?/?"
+    r"|/studio/(events|memory|session)/?|/jobs(/[^/]+)?/?"
     r"|/internal/.*"
     r"|/(favicon\.ico|robots\.txt|page/.*)"
     r"|/\.well-known/.*"

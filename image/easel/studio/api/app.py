@@ -34,6 +34,7 @@ from easel.studio.api.not_here import not_here
 from easel.studio.api.openai.errors import OpenAiRoute
 from easel.studio.api.openai.routes import openai
 from easel.studio.api.options import options
+from easel.studio.api.page_choices import page_choices
 from easel.studio.api.parameters import parameters
 from easel.studio.api.png_info import png_info
 from easel.studio.api.presets import presets
@@ -84,6 +85,7 @@ def create_api(studio: Studio) -> FastAPI:
         jobs_routes(jobs),
         options(studio),
         catalog(studio),
+        page_choices(studio),
         png_info(),
         memory(studio),
         models(studio),

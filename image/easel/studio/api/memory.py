@@ -1,4 +1,4 @@
-"""`GET /sdapi/v1/memory`."""
+"""`GET /sdapi/v1/memory` as A1111 answers it, and `GET /studio/memory`, which says more."""
 
 from __future__ import annotations
 
@@ -17,30 +17,39 @@ class MemoryResponse(BaseModel):
 
     ram: dict[str, Any]
     cuda: dict[str, Any]
+
+
+class StudioMemory(MemoryResponse):
+    """The same, and the plan."""
+
     plan: MemoryUse | None = Field(
-        description="Not in A1111: how the checkpoint that serves lies in memory, computed before anything "
-        "is drawn. `room` is what one picture may take beside it at the most."
+        description="how the checkpoint that serves lies in memory, computed before anything is drawn. "
+        "`room` is what one picture may take beside it at the most."
     )
 
 
 def memory(studio: Studio) -> APIRouter:
-    """The route."""
+    """The routes."""
     routes = APIRouter()
 
     @routes.get("/sdapi/v1/memory")
     def read() -> MemoryResponse:
-        """The machine's memory and the GPU's, and how the checkpoint that serves lies in it."""
-        import psutil
+        """The machine's memory and the GPU's."""
+        return MemoryResponse(ram=_ram(), cuda=_cuda())
 
-        whole = psutil.virtual_memory()
-        used = psutil.Process().memory_info().rss
-        return MemoryResponse(
-            ram={"free": whole.available, "used": used, "total": whole.total},
-            cuda=_cuda(),
-            plan=studio.engine.memory_use(),
-        )
+    @routes.get("/studio/memory")
+    def read_all() -> StudioMemory:
+        """The same, and how the checkpoint that serves lies in it."""
+        return StudioMemory(ram=_ram(), cuda=_cuda(), plan=studio.engine.memory_use())
 
     return routes
+
+
+def _ram() -> dict[str, Any]:
+    import psutil
+
+    whole = psutil.virtual_memory()
+    return {"free": whole.available, "used": psutil.Process().memory_info().rss, "total": whole.total}
 
 
 def _cuda() -> dict[str, Any]:

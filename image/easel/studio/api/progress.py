@@ -45,7 +45,6 @@ class ProgressResponse(BaseModel):
     state: ProgressState = ProgressState()
     current_image: str | None = Field(None, description="the picture as it is now: PNG as bare base64")
     textinfo: str | None = Field(None, description="what is being waited for, in words")
-    current_task: str | None = None
 
 
 class TaskRequest(Liberal):
@@ -102,7 +101,6 @@ def _jobs(routes: APIRouter, studio: Studio, async_jobs: AsyncJobs) -> None:
                 state=_state(job, now, together),
                 current_image=await _preview(now) if wanted else None,
                 textinfo=words(now),
-                current_task=studio.tasks.id_of(job),
             ).model_dump()
         )
 

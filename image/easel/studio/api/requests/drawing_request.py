@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from easel.remark import remark
 from easel.studio.api.requests.control_units import control_units
@@ -28,6 +28,7 @@ from easel.studio.prompt_comments import without_comments
 from easel.studio.settings import is_name, modules_in, name_in, vae_in, yes_in
 
 _SAMPLER_FIELDS = ("s_min_uncond", "s_churn", "s_tmax", "s_tmin", "s_noise")
+_SAMPLERS = ("sampler_name", "sampler_index")
 _REFINER_AT = 0.8
 _SIDE = (
     "pixels, rounded down to a multiple of 8 (16 with a transformer); the checkpoint's own side if not said"
@@ -111,6 +112,15 @@ class DrawingRequest(Liberal):
     )
     controlnet_units: list[Any] = Field([], description="older place of alwayson_scripts.ControlNet.args")
     infotext: Text | None = Field(None, description="fills every field that is not sent")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_sampler_is_unset(cls, values: Any) -> Any:
+        """Programs that know no sampler send an empty name; A1111 takes `sampler_index` then."""
+        if not isinstance(values, dict):
+            return values
+        empty = {name for name in _SAMPLERS if isinstance(said := values.get(name), str) and not said.strip()}
+        return {name: value for name, value in values.items() if name not in empty}
 
     def check_texts(self) -> None:
         """Raise InvalidRequest for a text that is longer than any is: before a script makes a thousand

@@ -36,7 +36,8 @@ class HiresFix:
     def check(self) -> None:
         """Raise InvalidRequest for what cannot be drawn."""
         check_range("denoising_strength", self.denoising_strength, 0, 1)
-        check_range("hr_scale", self.scale, 1, MAX_SCALE)
+        if not self.resize_x and not self.resize_y:  # in its place, whatever a program sends beside them
+            check_range("hr_scale", self.scale, 1, MAX_SCALE)
 
     def upscaled(self, width: int, height: int) -> tuple[int, int]:
         """What the first pass's size is enlarged to, in pixels; the rest of `size` is cut off evenly."""
