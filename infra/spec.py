@@ -344,8 +344,8 @@ class EndpointSpec(Section):
     )
     cuda_graphs: bool = Field(
         default=False,
-        description="Record a model's small calls, so that the GPU need not wait for the processor to ask "
-        "for each kernel. For NVIDIA GPUs; none has run it yet.",
+        description="Record a model's small calls as CUDA graphs: the GPU waits less for the processor. No "
+        "GPU has run it yet.",
     )
     limits: LimitsSpec = Field(
         default=LimitsSpec(), description="What one person may ask for and have waiting."

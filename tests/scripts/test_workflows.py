@@ -1,4 +1,4 @@
-"""Workflows of a team's repository (stacks/gitops): rules over the parsed YAML; actionlint where it is."""
+"""Workflows of a team's repository (stacks/gitops): rules over the parsed YAML."""
 
 import json
 import os
@@ -17,7 +17,6 @@ from infra.bake.build import PATIENCE
 from infra.stackfile import load_stack
 from scripts.commands.new import WORKFLOWS
 from scripts.settings import ROOT
-from tests.scripts import actionlint
 
 FILES = sorted(WORKFLOWS.glob("*.yml"))
 NAMES = {"easel-preview", "easel-up", "easel-up-group", "easel-up-team", "easel-drift"}
@@ -345,43 +344,6 @@ def test_the_scripts_are_sound() -> None:
         assert os.access(script, os.X_OK)
     tool = shutil.which("shellcheck") or str(Path(sys.executable).with_name("shellcheck"))
     subprocess.run([tool, *scripts], check=True)
-
-
-def linted(folder: Path, *files: Path) -> "subprocess.CompletedProcess[str]":
-    """What actionlint says of these files; skips where it can neither be found nor built."""
-    program = actionlint.program()
-    if program is None:
-        pytest.skip("neither actionlint nor Go (https://go.dev/dl) is on PATH")
-    return subprocess.run(
-        [program, "-no-color", *files], capture_output=True, text=True, cwd=folder, check=False
-    )
-
-
-def installed(repository: Path) -> list[Path]:
-    """The workflows where they call each other."""
-    subprocess.run(["git", "init", "-q", repository], check=True)
-    shutil.copytree(WORKFLOWS, repository / ".github" / "workflows")
-    return sorted((repository / ".github" / "workflows").glob("*.yml"))
-
-
-def test_actionlint_finds_nothing(tmp_path: Path) -> None:
-    """GitHub's own rules: keys, expressions, permissions, shells, inputs of each other."""
-    done = linted(tmp_path, *installed(tmp_path))
-    assert done.returncode == 0, done.stdout
-
-
-def test_actionlint_would_find_something(tmp_path: Path) -> None:
-    """An expression that leads nowhere: it was run, and knows GitHub's contexts."""
-    wrong = tmp_path / "wrong.yml"
-    wrong.write_text(
-        (WORKFLOWS / "easel-drift.yml").read_text().replace("needs.teams.outputs", "needs.team.outputs")
-    )
-    done = linted(tmp_path, wrong)
-    assert done.returncode != 0
-    assert 'property "team" is not defined' in done.stdout
-    group = next(file for file in installed(tmp_path) if file.stem == "easel-up-group")
-    group.write_text(group.read_text().replace("      team: ${{ inputs.first }}", "      teem: x"))
-    assert 'input "teem" is not defined' in linted(tmp_path, group).stdout
 
 
 ACTIONS = json.loads((Path(__file__).parent / "actions.json").read_text())

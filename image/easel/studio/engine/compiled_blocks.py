@@ -22,7 +22,7 @@ import structlog
 from easel.studio.engine.calls.device_calls import BackboneCall
 from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.compiling import Compiling
-from easel.studio.engine.plain_calls import plain
+from easel.studio.engine.recorded.plain_calls import plain
 
 log = structlog.get_logger(__name__)
 

@@ -26,8 +26,8 @@ from easel.remark import remark
 from easel.studio.engine.calls.device_calls import TOGETHER, BackboneCall
 from easel.studio.engine.checkpoints.checkpoint import Checkpoint
 from easel.studio.engine.memory.device_memory import DeviceMemory, is_out_of_memory, share_of
-from easel.studio.engine.plain_calls import plain
 from easel.studio.engine.recorded.cuda_graph import CudaGraphs, Recorder
+from easel.studio.engine.recorded.plain_calls import plain
 from easel.studio.engine.recorded.recording import Recording
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ import torch
 
 from easel.studio.engine.calls.device_calls import BackboneCall
 from easel.studio.engine.control_models.lite_control import LiteControl
-from easel.studio.engine.plain_calls import plain
+from easel.studio.engine.recorded.plain_calls import plain
 
 NOTHING: Any = SimpleNamespace()
 
