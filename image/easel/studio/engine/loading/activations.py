@@ -1,8 +1,8 @@
 """What drawing takes beside the weights: counted on torch's meta device, before anything is drawn.
 
 A family's modules are run without weights and without numbers, and every tensor that they make is counted
-from its first moment to its last. That takes 0.2 to 2 s for each family and type, once. What
-the kernels of a device take for themselves is not in it (`memory.WORKSPACE`).
+from its first moment to its last. That takes 0.2 to 2 s for each family and type, once. What the kernels of a
+device take for themselves is not in it (`memory.WORKSPACE`).
 
 Two sizes are counted and a straight line is laid through them. Every tensor of these networks is as large as
 its picture: attention is fused, and never writes down its matrix of all pixels by all pixels.
@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from easel.models import Architecture
 from easel.studio.engine.checkpoints.skeleton import skeleton
 from easel.studio.engine.latents.latent_spaces import latent_space
 from easel.studio.engine.latents.tiles import SMALLER, at_once, tile_side
@@ -90,14 +92,20 @@ class Activations:
 def activations(family: Family, dtype: torch.dtype) -> Activations:
     """Of this family, its modules in `dtype`. The VAE of SDXL is counted in single precision: in half it
     overflows, and is drawn again."""
-    described = sorted(one for name in _DESCRIBING for one in family.folder.glob(name))
-    return _counted(_Described(tuple(one.read_text() for one in described), family), dtype)
+    return _counted(_Described(family.architecture, _texts(family.folder), family), dtype)
+
+
+@cache
+def _texts(folder: Path) -> tuple[str, ...]:
+    """The description that lies there."""
+    return tuple(one.read_text() for name in _DESCRIBING for one in sorted(folder.glob(name)))
 
 
 @dataclass(frozen=True)
 class _Described:
     """A family, equal to another one of the same description wherever that lies."""
 
+    architecture: Architecture
     texts: tuple[str, ...]
     family: Family = field(compare=False)
 
