@@ -48,3 +48,15 @@ def engine(store: Store) -> Iterator[Engine]:
     engine.start()
     yield engine
     engine.stop()
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """A plain picture has no spread in a tiny network's layers, so that the last digit decides, which two
+    threads round otherwise than one."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,10 +16,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from easel.models import Architecture
 from easel.studio.engine import TextToImage
-from easel.studio.engine.calls.step_times import StepTimes
 from easel.studio.engine.imaging import MaskedContent
-from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
-from easel.studio.engine.loop import Loop
 from easel.studio.engine.networks.extra_networks import Asked
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.queue.job import Job
@@ -28,6 +24,7 @@ from easel.studio.engine.requests.image_to_image import ImageToImage, Mask
 from easel.studio.engine.requests.second_pass import HiresFix
 from easel.studio.engine.requests.source_image import prepared_sources
 from easel.studio.engine.texts.picture_prompts import PicturePrompts
+from tests.studio.engine.driven_loop import serving_loop
 from tests.studio.engine.tiny import PUBLISHED_BY_DAY, tiny
 
 ASKED = TextToImage(
@@ -41,11 +38,7 @@ class Drawing:
     def __init__(self, architecture: Architecture, folder: Path) -> None:
         made = tiny(architecture, folder)
         self.file = made.write(folder / "tiny.safetensors")
-        self.loop = Loop(StepTimes(math.inf), "cpu", torch.float32)
-        self.loop.at_hand._load = lambda file, report, **_: load_checkpoint(  # type: ignore[method-assign]
-            file, device=torch.device("cpu"), dtype=torch.float32, family=made.family
-        )
-        self.loop.at_hand.switch(self.file)
+        self.loop = serving_loop(self.file, made.family)
         self.checkpoint = self.loop.at_hand.checkpoint
 
     def draw(self, request: TextToImage) -> Image.Image:

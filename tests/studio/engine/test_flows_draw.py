@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import io
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image, ImageDraw
 
 from easel.models import Architecture
 from easel.studio.engine import InvalidRequest, TextToImage
 from easel.studio.engine.calls.device_calls import BackboneCall
-from easel.studio.engine.calls.step_times import StepTimes
-from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
-from easel.studio.engine.loop import Loop
 from easel.studio.engine.networks.extra_networks import Asked
 from easel.studio.engine.picture import Picture
 from easel.studio.engine.queue.job import Job
@@ -27,6 +22,7 @@ from easel.studio.engine.requests.second_pass import HiresFix
 from easel.studio.engine.requests.shown_pictures import opened_pictures
 from easel.studio.engine.requests.source_image import prepared_sources
 from easel.studio.engine.texts.picture_prompts import PicturePrompts
+from tests.studio.engine.driven_loop import serving_loop
 from tests.studio.engine.tiny_flow import FLOWS_BY_DAY, tiny_flow
 
 ASKED = TextToImage(
@@ -47,11 +43,7 @@ class Drawing:
     def __init__(self, architecture: Architecture, folder: Path) -> None:
         made = tiny_flow(architecture, folder)
         self.family, self.file = made.family, made.file
-        self.loop = Loop(StepTimes(math.inf), "cpu", torch.float32)
-        self.loop.at_hand._load = lambda file, report, **_: load_checkpoint(  # type: ignore[method-assign]
-            file, device=torch.device("cpu"), dtype=torch.float32, family=made.family
-        )
-        self.loop.at_hand.switch(self.file)
+        self.loop = serving_loop(self.file, made.family)
 
     def picture(self, request: TextToImage) -> Picture:
         request = request.resolved()

@@ -7,11 +7,17 @@ in between, and is not there behind it. It may not wait for the device.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
+import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
+
+from easel.studio.engine import serving
+from easel.studio.engine.recorded.recorded_calls import RecordedCalls
+from easel.studio.engine.recorded.recording import Recording
 
 _WAITS = {
     torch.ops.aten.item.default,
@@ -43,6 +49,14 @@ class _Watching(TorchDispatchMode):
         made = func(*args, **(kwargs or {}))
         self.done.append((func, args, kwargs or {}, _tensors(made)))
         return made
+
+
+def record_here(patch: pytest.MonkeyPatch) -> list[RecorderHere]:
+    """Engines that are asked to record do so on a CPU from now on. Returns their recorders, as they come."""
+    patch.setattr(Recording, "begins", lambda self, file, device: self._asked)
+    patch.setattr(serving, "RecordedCalls", partial(RecordedCalls, recorders=RecorderHere))
+    RecorderHere.made.clear()
+    return RecorderHere.made
 
 
 class RecorderHere:

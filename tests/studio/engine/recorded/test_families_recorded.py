@@ -3,33 +3,25 @@ written, whoever draws beside."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
 
 from easel.models import Architecture, ModelFile
-from easel.studio.engine import TextToImage, serving
-from easel.studio.engine.calls.step_times import StepTimes
-from easel.studio.engine.loading.checkpoint_loading import load_checkpoint
+from easel.studio.engine import TextToImage
 from easel.studio.engine.loop import Loop
-from easel.studio.engine.networks.extra_networks import Asked
-from easel.studio.engine.picture import Picture
-from easel.studio.engine.queue.job import Job
-from easel.studio.engine.recorded.recorded_calls import RecordedCalls
 from easel.studio.engine.recorded.recording import Recording
-from easel.studio.engine.texts.picture_prompts import PicturePrompts
-from tests.studio.engine.recorded.recorder_here import RecorderHere
+from easel.studio.families import Family
+from tests.studio.engine.driven_loop import drawn_together, serving_loop
+from tests.studio.engine.recorded.recorder_here import RecorderHere, record_here
 from tests.studio.engine.tiny import PUBLISHED, tiny
 from tests.studio.engine.tiny_flow import FLOWS, tiny_flow
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SMALL = TextToImage(
     prompt="a cat",
     negative_prompt="a dog",
@@ -51,37 +43,17 @@ BESIDE = [
 @pytest.fixture(autouse=True)
 def recorders(monkeypatch: pytest.MonkeyPatch) -> list[RecorderHere]:
     """Recorded here too."""
-    monkeypatch.setattr(Recording, "begins", lambda self, file, device: self._asked)
-    monkeypatch.setattr(serving, "RecordedCalls", partial(RecordedCalls, recorders=RecorderHere))
-    RecorderHere.made.clear()
-    return RecorderHere.made
+    return record_here(monkeypatch)
 
 
-def loop_of(file: ModelFile, family: Any, *, recorded: bool) -> Loop:
+def loop_of(file: ModelFile, family: Family, *, recorded: bool) -> Loop:
     """One that serves this file."""
-    loop = Loop(StepTimes(math.inf), "cpu", torch.float32, recording=Recording(recorded))
-    loop.at_hand._load = lambda file, report, **_: load_checkpoint(  # type: ignore[method-assign]
-        file, device=torch.device("cpu"), dtype=torch.float32, family=family
-    )
-    loop.at_hand.switch(file)
-    return loop
+    return serving_loop(file, family, recording=Recording(recorded))
 
 
 def drawn(loop: Loop, file: ModelFile) -> list[np.ndarray[Any, Any]]:
     """What BESIDE asks for."""
-    found: list[Image.Image] = []
-    for requests in BESIDE:
-        pictures = []
-        for one in map(TextToImage.resolved, requests):
-            asked = Asked(one.prompt, one.negative_prompt)
-            prompts = (PicturePrompts(one.prompt, one.negative_prompt, asked, asked),)
-            pictures.append(Picture(Job(owner="ada", request=one, checkpoint=file, prompts=prompts), 0))
-        for picture in pictures:
-            loop.begin(picture)
-        while any(picture.image is None for picture in pictures):
-            for picture in loop.turn().through:
-                loop.drop(picture)
-        found += [picture.image for picture in pictures if picture.image is not None]
+    found = [image for requests in BESIDE for image in drawn_together(loop, file, requests)]
     return [np.asarray(one, dtype=int) for one in found]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,10 @@ import pytest
 from PIL import Image
 
 from easel.models import Store
-from easel.studio.engine import Engine, TextToImage, serving
-from easel.studio.engine.recorded.recorded_calls import RecordedCalls
-from easel.studio.engine.recorded.recording import Recording
+from easel.studio.engine import Engine, TextToImage
 from tests.studio import networks
 from tests.studio.engine.conftest import STARTER
-from tests.studio.engine.recorded.recorder_here import RecorderHere
+from tests.studio.engine.recorded.recorder_here import RecorderHere, record_here
 
 SMALL = TextToImage(prompt="a red cup", width=64, height=64, steps=6, seed=7)
 WAIT = 600
@@ -26,9 +23,7 @@ WAIT = 600
 @pytest.fixture
 def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Engine, Engine]]:
     """One that records on a CPU and one that does not, with a LoRA."""
-    monkeypatch.setattr(Recording, "begins", lambda self, file, device: self._asked)
-    monkeypatch.setattr(serving, "RecordedCalls", partial(RecordedCalls, recorders=RecorderHere))
-    RecorderHere.made.clear()
+    record_here(monkeypatch)
     root = tmp_path / "models"
     (root / "Stable-diffusion").mkdir(parents=True)
     (root / "Stable-diffusion" / STARTER.name).symlink_to(STARTER)
