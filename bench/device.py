@@ -61,19 +61,21 @@ def main(names: list[str]) -> None:
             )
             for studio in (plain, compiled, recorded):
                 studio.until_ready()
-            found = [*_rows(name, peer, plain, compiled), *_recorded(name, plain, recorded)]
+            found = [
+                *_rows(name, peer, plain),
+                *_beside(name, "compiled", plain, compiled),
+                *_beside(name, "CUDA graphs", plain, recorded),
+            ]
             sys.stdout.write(f"\n{peer.device}\n\n{markdown(HEADER, found)}\n{_profiled(name, peer)}\n")
             sys.stdout.flush()
 
 
-def _rows(name: str, peer: DevicePeer, plain: StudioProcess, compiled: StudioProcess) -> Iterator[list[str]]:
+def _rows(name: str, peer: DevicePeer, plain: StudioProcess) -> Iterator[list[str]]:
     side = _side(name)
-    with plain.client("ada") as ours, compiled.client("ada") as faster:
+    with plain.client("ada") as ours:
         alone = partial(_alone, side)
         yield _compared(f"{name}, one picture, {side}x{side}: Easel, diffusers",
                         partial(alone, ours), lambda number: peer.draw(_body(side, number)))  # fmt: skip
-        yield _compared(f"{name}, one picture: compiled, as written",
-                        partial(alone, faster), partial(alone, ours))  # fmt: skip
         with ThreadPoolExecutor(PEOPLE) as people:
             crowd = partial(_crowd, people, side)
             eight = f"{name}, eight people, pictures a minute"
@@ -81,20 +83,20 @@ def _rows(name: str, peer: DevicePeer, plain: StudioProcess, compiled: StudioPro
                          lambda number: sum(peer.draw(body) for body in wishes(side, number)))  # fmt: skip
             yield _rates(f"{eight}: Easel, diffusers with all eight in one call", partial(crowd, ours),
                          lambda number: peer.draw({**_body(side, number), "batch": PEOPLE}))  # fmt: skip
-            yield _rates(f"{eight}: compiled, as written", partial(crowd, faster), partial(crowd, ours))
             yield _rates(f"{eight}: `cache: deep`, without", partial(crowd, ours, cache="deep"),
                          partial(crowd, ours))  # fmt: skip
 
 
-def _recorded(name: str, plain: StudioProcess, recorded: StudioProcess) -> Iterator[list[str]]:
+def _beside(name: str, how: str, plain: StudioProcess, other: StudioProcess) -> Iterator[list[str]]:
+    """A studio that draws in another way beside the one that draws as it is written."""
     side = _side(name)
-    with plain.client("ada") as ours, recorded.client("ada") as faster:
+    with plain.client("ada") as ours, other.client("ada") as faster:
         alone = partial(_alone, side)
-        yield _compared(f"{name}, one picture: CUDA graphs, without",
+        yield _compared(f"{name}, one picture: {how}, as written",
                         partial(alone, faster), partial(alone, ours))  # fmt: skip
         with ThreadPoolExecutor(PEOPLE) as people:
             crowd = partial(_crowd, people, side)
-            yield _rates(f"{name}, eight people, pictures a minute: CUDA graphs, without",
+            yield _rates(f"{name}, eight people, pictures a minute: {how}, as written",
                          partial(crowd, faster), partial(crowd, ours))  # fmt: skip
 
 

@@ -148,7 +148,7 @@ class TrackedInstance:
             return Observed("failed", replica_words.hangs(quiet))
         if self.state == "ready" and phase in ("ready", ""):
             # A busy container may miss a poll; its host would say if it ended.
-            return Observed("ready", replica_words.silent(quiet) if quiet > 10 else self.status.detail)
+            return Observed("ready", replica_words.silent(quiet, self.status.detail))
         return found
 
 

@@ -40,8 +40,6 @@ _MAKING = {
     "FailedPullImage": _PULLING,
 }
 _SAID_IN_FULL = ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox")
-# Seconds of silence that are worth a word: a busy container may miss a look.
-_NOTICED = 10.0
 # Letters of what others say.
 _LONGEST = 440
 
@@ -209,8 +207,7 @@ def _answering(seen: Seen) -> PodState:
         if seen.spoke:
             # Who imports torch misses looks too: taken for ready, it refused those who waited for it.
             state = "ready" if seen.was == "draining" else seen.was
-            words = replica_words.silent(seen.quiet) if seen.quiet > _NOTICED or not seen.said else seen.said
-            return PodState(state, words)
+            return PodState(state, replica_words.silent(seen.quiet, seen.said))
         return PodState("starting", _on(seen, _STARTS))
     if report.phase == "ready":
         return PodState("ready", report.detail or replica_words.READY)

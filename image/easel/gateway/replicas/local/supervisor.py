@@ -166,8 +166,8 @@ class ProcessSupervisor:
             words = "has not answered for {n} s; stopping it"
             self._status.event("hangs", remark("process_hangs", words, n=figure(quiet, ".0f")))
             await self._process.stop()
-        elif quiet > 10 and self._status.state == "ready":
-            self._status.detail = replica_words.silent(quiet)
+        elif self._status.state == "ready":
+            self._status.detail = replica_words.silent(quiet, self._status.detail)
 
     async def _finish(self) -> None:
         deadline = time.monotonic() + self.endpoint.timeouts.request

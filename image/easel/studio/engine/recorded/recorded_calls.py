@@ -146,7 +146,7 @@ class RecordedCalls:
         elif self._seen[kind] <= _BEFORE:
             return None
         places, named = tree_map_only(torch.Tensor, torch.clone, (args, kwargs))
-        given = [one for one in tree_flatten((places, named))[0] if isinstance(one, torch.Tensor)]
+        given = _tensors(tree_flatten((places, named))[0])
         found = self._record(self._recorder, lambda: function(*places, **named), given)
         if found is not None:
             self._kept[kind] = found
@@ -179,11 +179,15 @@ class RecordedCalls:
         return written
 
 
+def _tensors(leaves: list[Any]) -> list[torch.Tensor]:
+    return [one for one in leaves if isinstance(one, torch.Tensor)]
+
+
 def _kind(args: Any, kwargs: Any, device: torch.device) -> tuple[Hashable, list[torch.Tensor]]:
     """What a recording holds for, None where there can be none: the shapes of the tensors that are given, and
     all else that is. And those tensors."""
     leaves, form = tree_flatten((args, kwargs))
-    given = [one for one in leaves if isinstance(one, torch.Tensor)]
+    given = _tensors(leaves)
     others = tuple(one for one in leaves if not isinstance(one, torch.Tensor))
     # a number that is read from main memory is read once, as it is recorded
     there = all(one.device.type == device.type for one in given)
